@@ -1,0 +1,83 @@
+"""The networks, one file each, all of one form.
+
+``build(name)`` returns a functional Keras model that takes raw grey crops, float 0-255,
+(N, 48, 48, 1), and gives one softmax per head. Normalisation is its first layer, so that
+no caller can get it wrong. :func:`logits_of` cuts the softmax off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from mien.errors import ConfigError
+from mien.train.nets import glance, mini_xception, standard_cnn
+from mien.train.nets.parts import NetOptions
+
+__all__ = ["HEADS", "NETS", "NetOptions", "Summary", "build", "logits_of", "summarise"]
+
+#: Every network by the name that recipes use.
+NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
+    "glance": glance.build,
+    "mini_xception": mini_xception.build,
+    "standard_cnn": standard_cnn.build,
+}
+
+#: Heads that a network may have: the layer ``<head>_logits`` and the softmax ``<head>``.
+HEADS = ("emotion", "ferplus")
+
+
+def build(name: str, options: NetOptions | None = None) -> keras.Model:
+    """Build a network with fresh weights.
+
+    Raises:
+        ConfigError: there is no network of that name.
+    """
+    if name not in NETS:
+        raise ConfigError(f"no network '{name}': choose one of {', '.join(NETS)}")
+    return NETS[name](options or NetOptions())
+
+
+def logits_of(model: keras.Model) -> keras.Model:
+    """Return the same network, weights shared, giving ``{head: logits}``."""
+    present = {layer.name for layer in model.layers}
+    outputs = {
+        head: model.get_layer(f"{head}_logits").output
+        for head in HEADS
+        if f"{head}_logits" in present
+    }
+    return keras.Model(model.inputs, outputs, name=model.name)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a network costs.
+
+    Attributes:
+        parameters: all weights, batch normalisation's moving averages included.
+        multiply_adds: of convolutions and dense layers, for one 48 x 48 crop.
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+def summarise(model: keras.Model) -> Summary:
+    """Count parameters and multiply-adds."""
+    return Summary(model.count_params(), sum(_multiply_adds(layer) for layer in model.layers))
+
+
+def _multiply_adds(layer: keras.Layer) -> int:
+    if isinstance(layer, keras.layers.Dense):
+        return int(layer.kernel.shape[0] * layer.kernel.shape[1])
+    kernels = [
+        getattr(layer, name).shape
+        for name in ("kernel", "depthwise_kernel", "pointwise_kernel")
+        if getattr(layer, name, None) is not None
+    ]
+    if not kernels or len(layer.output.shape) != 4:
+        return 0
+    _, height, width, _ = layer.output.shape
+    return sum(int(height * width * a * b * c * d) for a, b, c, d in kernels)

@@ -1,0 +1,128 @@
+"""The words of mien: read this file first.
+
+Arrays, by the names used everywhere:
+
+    Image    uint8   (H, W, 3)       RGB, row 0 at the top
+    Crops    uint8   (N, 48, 48, 1)  grey, 0-255, C-contiguous; N may be 0
+    Logits   float32 (N, C)          unnormalised; columns in ``card.labels`` order
+
+Coordinates are source pixels with the origin at the outer corner of the top left pixel;
+x grows to the right, y downwards. Nothing here reads or writes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "CROP_HW",
+    "EMOTIONS",
+    "Box",
+    "Crops",
+    "Emotion",
+    "Face",
+    "Image",
+    "Logits",
+    "Point",
+    "Reading",
+]
+
+Image: TypeAlias = NDArray[np.uint8]
+Crops: TypeAlias = NDArray[np.uint8]
+Logits: TypeAlias = NDArray[np.float32]
+
+#: Height and width of a face crop in pixels: FER2013's own size.
+CROP_HW = (48, 48)
+
+
+class Emotion(str, Enum):
+    """The seven categories of FER2013, in the order of every model's columns."""
+
+    ANGRY = "angry"
+    DISGUST = "disgust"
+    FEAR = "fear"
+    HAPPY = "happy"
+    NEUTRAL = "neutral"
+    SAD = "sad"
+    SURPRISE = "surprise"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+#: The labels of :class:`Emotion` as plain strings, in column order.
+EMOTIONS: tuple[str, ...] = tuple(emotion.value for emotion in Emotion)
+
+
+class Box(NamedTuple):
+    """A rectangle in source pixels: columns ``[x, x + w)``, rows ``[y, y + h)``.
+
+    It may reach outside the image; whoever cuts it out pads.
+    """
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Point(NamedTuple):
+    """A position in source pixels, between pixels too."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face that a detector found.
+
+    Attributes:
+        box: where it is.
+        score: how sure the detector is, 0 to 1.
+        landmarks: right eye, left eye, nose tip, right and left mouth corner, in that
+            order, where right and left are the person's own: the right eye is on the
+            left of the picture. Empty if the detector gives none.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one face was read as.
+
+    Attributes:
+        face: the face that was read.
+        probabilities: one per label, each 0 to 1, sum 1, calibrated, unrounded.
+        labels: the names of the columns, in the same order.
+        set: the labels that hold the true one with the probability the model's card
+            states (90 % unless it says otherwise), most probable first; never empty.
+        uncertain: the model would rather not name a single emotion.
+        identity: the same number for the same person over the frames of a video;
+            ``None`` in a still picture.
+    """
+
+    face: Face
+    probabilities: tuple[float, ...]
+    labels: tuple[str, ...] = EMOTIONS
+    set: tuple[str, ...] = ()
+    uncertain: bool = False
+    identity: int | None = None
+
+    @property
+    def top(self) -> str:
+        """The most probable label; the first in label order if several are equal."""
+        return self.labels[max(range(len(self.labels)), key=self.probabilities.__getitem__)]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of :attr:`top`."""
+        return max(self.probabilities)
