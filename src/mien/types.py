@@ -23,6 +23,7 @@ __all__ = [
     "CROP_HW",
     "EMOTIONS",
     "Box",
+    "CropGeometry",
     "Crops",
     "Emotion",
     "Face",
@@ -76,6 +77,19 @@ class Point(NamedTuple):
 
     x: float
     y: float
+
+
+@dataclass(frozen=True, slots=True)
+class CropGeometry:
+    """How a square crop lies around a detected box, so that it frames faces as FER2013 does.
+
+    Attributes:
+        scale: side of the crop as a multiple of the box's longer side.
+        shift_y: how far the crop's centre lies below the box's, in longer sides.
+    """
+
+    scale: float
+    shift_y: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,185 @@
+"""The model card: everything besides the weights that a right answer depends on.
+
+A card is a JSON file beside the weights: ``glance.onnx`` has ``glance.card.json``. One
+card serves all files of one network (float, quantised), which it lists with their hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ModelError
+from mien.types import CROP_HW, EMOTIONS, CropGeometry
+
+__all__ = [
+    "Confidence",
+    "FileRecord",
+    "ModelCard",
+    "card_path",
+    "read_card",
+    "record_of",
+    "sha256_of",
+    "write_card",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How probabilities are made believable; all four fitted on held-out Training rows.
+
+    Attributes:
+        temperature: logits are divided by it before the softmax.
+        coverage: the part of true labels that prediction sets are to hold.
+        set_threshold: labels at least this probable belong to the prediction set.
+        abstain_below: a top probability below this makes a reading uncertain.
+    """
+
+    temperature: float = 1.0
+    coverage: float = 0.9
+    set_threshold: float = 0.1
+    abstain_below: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One weights file: what it must be to be the file that was measured."""
+
+    sha256: str
+    size_bytes: int
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A network, described well enough to use, to judge and to train again.
+
+    Attributes:
+        heads: labels by head, each in the order of the graph's columns; the first head
+            is the default one.
+        input_hw: height and width of a crop in pixels.
+        geometry: how live faces are framed.
+        files: weights files by name.
+        metrics: by split, then by name; parts of 1.
+        recipe: what :class:`mien.train.recipes.Recipe` was stored as.
+    """
+
+    name: str
+    version: str
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"emotion": EMOTIONS})
+    input_hw: tuple[int, int] = CROP_HW
+    geometry: CropGeometry = CropGeometry(scale=1.0, shift_y=0.0)
+    confidence: Confidence = Confidence()
+    parameters: int = 0
+    multiply_adds: int = 0
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    data: str = ""
+    protocol: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    licence: str = "MIT"
+    intended_use: str = ""
+    prohibited_use: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the default head."""
+        return next(iter(self.heads.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, numbers and strings."""
+        return asdict(self)
+
+    def with_head(self, head: str) -> ModelCard:
+        """Return the card with ``head`` as the default.
+
+        Raises:
+            ModelError: the network has no such head.
+        """
+        if head not in self.heads:
+            raise ModelError(
+                f"{self.name} has no head '{head}': choose one of {', '.join(self.heads)}"
+            )
+        others = {name: labels for name, labels in self.heads.items() if name != head}
+        return replace(self, heads={head: self.heads[head], **others})
+
+
+def card_path(model: Path) -> Path:
+    """Return where the card of a weights file lies.
+
+    The card's name is the file's up to the first dot: ``glance.int8.onnx`` belongs to
+    ``glance.card.json``. A card named after the whole file comes first, if there is one.
+    """
+    own = model.with_name(f"{model.name}.card.json")
+    return own if own.is_file() else model.with_name(f"{model.name.split('.')[0]}.card.json")
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read and check a card.
+
+    Raises:
+        ModelError: it is missing, not JSON, or a field is missing, unknown or wrong.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"no model card at {path}: a model needs its card beside it, since labels, crop "
+            "geometry and temperature stand in it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read the model card {path}: {error}") from None
+    try:
+        return _from_dict(content)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ModelError(f"{path} is not a model card: {error}") from None
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write the card whole or not at all."""
+    beside = path.with_name(path.name + ".tmp")
+    text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False)
+    beside.write_text(text + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def record_of(path: Path, precision: str = "float32") -> FileRecord:
+    """Describe a weights file for ``ModelCard.files``."""
+    return FileRecord(sha256_of(path), path.stat().st_size, precision)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _from_dict(content: dict[str, Any]) -> ModelCard:
+    unknown = set(content) - {each.name for each in fields(ModelCard)}
+    if unknown:
+        raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
+    heads = {head: tuple(labels) for head, labels in content["heads"].items()}
+    if not heads or not all(heads.values()):
+        raise ValueError("heads: every head needs labels")
+    confidence = Confidence(**content["confidence"])
+    if not confidence.temperature > 0:
+        raise ValueError(f"temperature is {confidence.temperature}, expected above 0")
+    height, width = content["input_hw"]
+    return ModelCard(
+        **{
+            **content,
+            "heads": heads,
+            "input_hw": (int(height), int(width)),
+            "geometry": CropGeometry(**content["geometry"]),
+            "confidence": confidence,
+            "files": {name: FileRecord(**record) for name, record in content["files"].items()},
+        }
+    )

@@ -1,0 +1,98 @@
+"""From pictures to readings: detect, crop, classify, weigh.
+
+    from mien import Predictor
+    for reading in Predictor().read("photo.jpg"):
+        print(reading.face.box, reading.top, reading.confidence)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mien.confidence import Probabilities, prediction_set, softmax
+from mien.faces import CenterFace, Detector, crop_faces
+from mien.images import Source, from_any
+from mien.runtime import Session, open_session
+from mien.types import Crops, Face, Image, Reading
+
+__all__ = ["Predictor", "readings_from"]
+
+
+class Predictor:
+    """Reads the expression of every face of every image.
+
+    Stateless after construction and safe to share between threads, as long as its
+    detector and session are; mien's own ones are.
+
+    Args:
+        detector: finds faces; CenterFace if ``None``.
+        session: classifies crops; mien's own model if ``None``.
+    """
+
+    def __init__(self, detector: Detector | None = None, session: Session | None = None) -> None:
+        self.detector = detector or CenterFace()
+        self.session = session or open_session()
+
+    def read(self, source: Source) -> tuple[Reading, ...]:
+        """Read one image: a path, the bytes of a file, an RGB array or a Pillow image.
+
+        Returns:
+            One reading per face, surest face first; empty if there is no face.
+
+        Raises:
+            ImageError: the source cannot be read as an image.
+        """
+        return self.read_many([source])[0]
+
+    def read_many(self, sources: Sequence[Source]) -> list[tuple[Reading, ...]]:
+        """Read several images; all their faces go through the network in one batch.
+
+        Raises:
+            ImageError: a source cannot be read as an image; none is then.
+        """
+        images = [from_any(source) for source in sources]
+        return self.read_faces(images, [self.detector(image) for image in images])
+
+    def read_faces(
+        self, images: Sequence[Image], faces: Sequence[tuple[Face, ...]]
+    ) -> list[tuple[Reading, ...]]:
+        """Read faces that are already known, per image; for trackers and other detectors."""
+        crops = [self.crop(image, found) for image, found in zip(images, faces, strict=True)]
+        flat = [face for found in faces for face in found]
+        readings = iter(
+            self.read_crops(np.concatenate(crops), flat) if crops else ()
+        )
+        return [tuple(next(readings) for _ in found) for found in faces]
+
+    def read_crops(self, crops: Crops, faces: Sequence[Face]) -> tuple[Reading, ...]:
+        """Read crops, one for each face."""
+        card = self.session.card
+        probabilities = softmax(self.session(crops), card.confidence.temperature)
+        return readings_from(probabilities, faces, self.session)
+
+    def crop(self, image: Image, faces: tuple[Face, ...]) -> Crops:
+        """Cut faces out as the network was trained to see them."""
+        return crop_faces(image, faces, self.session.card.geometry)
+
+
+def readings_from(
+    probabilities: Probabilities, faces: Sequence[Face], session: Session
+) -> tuple[Reading, ...]:
+    """Wrap probabilities (N, C) of N faces in readings, by the rules of the model's card."""
+    labels, confidence = session.card.labels, session.card.confidence
+    readings = []
+    for face, row in zip(faces, probabilities.tolist(), strict=True):
+        values = tuple(row)
+        readings.append(
+            Reading(
+                face,
+                values,
+                labels,
+                set=prediction_set(values, labels, confidence.set_threshold),
+                uncertain=max(values) < confidence.abstain_below,
+            )
+        )
+    return tuple(readings)

@@ -1,0 +1,269 @@
+"""Running a network: the one place that makes sessions.
+
+A session takes raw grey crops, 0-255, and gives logits. Normalisation is inside the
+graph; labels, geometry and temperature are in the card.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.card import ModelCard, card_path, read_card, sha256_of
+from mien.errors import ConfigError, InputError, MissingExtra, ModelError
+from mien.types import Crops, Logits
+
+__all__ = [
+    "DEVICES",
+    "FakeSession",
+    "LiteRtSession",
+    "OnnxSession",
+    "Session",
+    "default_model",
+    "open_session",
+]
+
+#: ONNX Runtime's providers by the names users give; ``auto`` takes the first one present.
+DEVICES = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+
+
+class Session(Protocol):
+    """A network that is ready to run; any thread may call it."""
+
+    card: ModelCard
+
+    def __call__(self, crops: Crops) -> Logits:
+        """Return float32 (N, C), columns in ``card.labels`` order; N may be 0.
+
+        Raises:
+            InputError: crops are not uint8 (N, height, width, 1) of the card's size.
+        """
+        ...
+
+
+def open_session(
+    path: Path | None = None,
+    *,
+    head: str | None = None,
+    device: str = "auto",
+    threads: int = 0,
+) -> Session:
+    """Open a model file by its ending: ``.onnx`` or ``.tflite``.
+
+    Args:
+        path: the weights, with their card beside them; mien's own model if ``None``.
+        head: which of the network's heads to read; the card's first if ``None``.
+        device: ``auto`` or one of :data:`DEVICES`; LiteRT runs on the CPU only.
+        threads: per call; 0 leaves it to the runtime.
+
+    Raises:
+        ModelError: the file or its card is missing, damaged, or the two do not match.
+        ConfigError: the device is unknown or not present.
+        MissingExtra: the file needs a runtime that is not installed.
+    """
+    path = path or default_model()
+    if path.suffix not in _OPENERS:
+        raise ModelError(f"{path}: expected a file ending in {' or '.join(_OPENERS)}")
+    if not path.is_file():
+        raise ModelError(f"no model at {path}")
+    card = read_card(card_path(path))
+    record = card.files.get(path.name)
+    if record is not None and record.sha256 != sha256_of(path):
+        raise ModelError(
+            f"{path} is not the file its card describes (SHA-256 differs): "
+            "restore it, or write a card for it"
+        )
+    return _OPENERS[path.suffix](path, card.with_head(head) if head else card, device, threads)
+
+
+def default_model() -> Path:
+    """Return the path of the model that ships with mien."""
+    return Path(str(resources.files("mien") / "assets" / "glance.onnx"))
+
+
+class OnnxSession:
+    """A network run by ONNX Runtime. Shared by all threads: ``run`` releases the GIL."""
+
+    def __init__(
+        self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0
+    ) -> None:
+        import onnxruntime
+
+        self.card = card
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        providers = _providers(device, onnxruntime.get_available_providers())
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=providers)
+        except Exception as error:  # ONNX Runtime has no common root for its errors
+            raise ModelError(f"{path} is not a usable ONNX model: {error}") from None
+        head = next(iter(card.heads))
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        if head not in outputs:
+            raise ModelError(f"{path} has no output '{head}': it has {', '.join(outputs)}")
+        if outputs[head][-1] != len(card.labels):
+            raise ModelError(
+                f"{path}: head '{head}' has {outputs[head][-1]} columns, "
+                f"its card has {len(card.labels)} labels"
+            )
+        self._head = head
+        self._input = self._session.get_inputs()[0].name
+        self._dtype = np.uint8 if "uint8" in self._session.get_inputs()[0].type else np.float32
+
+    def __call__(self, crops: Crops) -> Logits:
+        """Return logits; see :class:`Session`."""
+        check_crops(crops, self.card)
+        if len(crops) == 0:
+            return np.empty((0, len(self.card.labels)), np.float32)
+        feed = {self._input: crops.astype(self._dtype, copy=False)}
+        logits: Logits = self._session.run([self._head], feed)[0]
+        return logits
+
+
+class LiteRtSession:
+    """A network run by LiteRT, with one interpreter a thread: they cannot be shared.
+
+    An int8 model gets its crops and gives its logits by the scales stored in the file.
+    """
+
+    def __init__(
+        self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0
+    ) -> None:
+        if device not in ("auto", "cpu"):
+            raise ConfigError(f"a .tflite model runs on the CPU only, not on '{device}'")
+        self.card = card
+        self._content = path.read_bytes()
+        self._path, self._threads = path, threads or None
+        self._local = threading.local()
+        self._interpreter()
+
+    def __call__(self, crops: Crops) -> Logits:
+        """Return logits; see :class:`Session`."""
+        check_crops(crops, self.card)
+        if len(crops) == 0:
+            return np.empty((0, len(self.card.labels)), np.float32)
+        interpreter = self._interpreter()
+        source = interpreter.get_input_details()[0]
+        if tuple(source["shape"]) != crops.shape:
+            interpreter.resize_tensor_input(source["index"], crops.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], _quantise(crops, source))
+        interpreter.invoke()
+        target = self._output(interpreter)
+        return _dequantise(interpreter.get_tensor(target["index"]), target)
+
+    def _interpreter(self) -> Any:
+        found = getattr(self._local, "interpreter", None)
+        if found is None:
+            found = self._local.interpreter = self._open()
+        return found
+
+    def _open(self) -> Any:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise MissingExtra("litert", "ai-edge-litert") from None
+        try:
+            interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self._path} is not a usable LiteRT model: {error}") from None
+        self._output(interpreter)
+        return interpreter
+
+    def _output(self, interpreter: Any) -> dict[str, Any]:
+        """Find the output by its number of columns: LiteRT files do not keep output names."""
+        columns = len(self.card.labels)
+        for details in interpreter.get_output_details():
+            if details["shape"][-1] == columns:
+                found: dict[str, Any] = details
+                return found
+        raise ModelError(f"{self._path} has no output with the card's {columns} labels")
+
+
+class FakeSession:
+    """A session without a network, for tests of everything that stands on one.
+
+    Args:
+        card: what it claims to be.
+        logits_of: from crops to logits; mean brightness picks a label if ``None``.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard | None = None,
+        logits_of: Callable[[Crops], NDArray[np.floating[Any]]] | None = None,
+    ) -> None:
+        self.card = card or ModelCard(name="fake", version="0")
+        self._logits_of = logits_of or self._by_brightness
+
+    def __call__(self, crops: Crops) -> Logits:
+        """Return logits; see :class:`Session`."""
+        check_crops(crops, self.card)
+        return np.asarray(self._logits_of(crops), np.float32).reshape(
+            len(crops), len(self.card.labels)
+        )
+
+    def _by_brightness(self, crops: Crops) -> NDArray[np.floating[Any]]:
+        classes = len(self.card.labels)
+        label = crops.reshape(len(crops), -1).mean(axis=1) * classes / 256
+        return -np.abs(np.arange(classes) + 0.5 - label[:, None])
+
+
+def check_crops(crops: Crops, card: ModelCard) -> None:
+    """Refuse what is not a batch of crops of the card's size.
+
+    Raises:
+        InputError: with the shape and dtype expected and received.
+    """
+    height, width = card.input_hw
+    if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (height, width, 1):
+        raise InputError(
+            f"expected crops uint8 (N, {height}, {width}, 1), got {crops.dtype} {crops.shape}"
+        )
+
+
+def _providers(device: str, available: list[str]) -> list[str]:
+    if device == "auto":
+        wanted = [DEVICES["cuda"], DEVICES["coreml"], DEVICES["cpu"]]
+        return [provider for provider in wanted if provider in available]
+    if device not in DEVICES:
+        raise ConfigError(f"no device '{device}': choose auto, {', '.join(DEVICES)}")
+    if DEVICES[device] not in available:
+        raise ConfigError(
+            f"device '{device}' is not there: this ONNX Runtime offers {', '.join(available)}"
+        )
+    return list(dict.fromkeys([DEVICES[device], DEVICES["cpu"]]))
+
+
+def _quantise(crops: Crops, details: dict[str, Any]) -> NDArray[Any]:
+    if details["dtype"] == np.float32:
+        return crops.astype(np.float32)
+    scale, zero = details["quantization"]
+    limits = np.iinfo(details["dtype"])
+    steps = np.rint(crops.astype(np.float32) / scale + zero)
+    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+
+
+def _dequantise(values: NDArray[Any], details: dict[str, Any]) -> Logits:
+    if details["dtype"] == np.float32:
+        return np.asarray(values, np.float32)
+    scale, zero = details["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+_OPENERS: dict[str, Callable[[Path, ModelCard, str, int], Session]] = {
+    ".onnx": OnnxSession,
+    ".tflite": LiteRtSession,
+}

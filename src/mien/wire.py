@@ -1,0 +1,118 @@
+"""The one shape of a reading outside Python, both ways.
+
+The command line, the service, the socket, video and batch output all use it. A face as
+JSON:
+
+    {"box": {"x": 96, "y": 40, "w": 118, "h": 150},     source pixels
+     "score": 0.98,                                     of the detector, 0 to 1
+     "landmarks": [[131.5, 92.0], ...],                 right eye, left eye, nose, mouth
+     "emotion": "happy", "confidence": 0.91,
+     "probabilities": {"angry": 0.01, ...},             sum 1
+     "set": ["happy"], "uncertain": false,
+     "identity": 3}                                     in video only, else null
+
+As a row of a table the same names are joined by dots: ``box.x``, ``probabilities.angry``;
+``set`` is joined by spaces and landmarks are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mien.errors import InputError
+from mien.types import EMOTIONS, Box, Face, Point, Reading
+
+__all__ = [
+    "csv_fields",
+    "reading_from_dict",
+    "reading_to_dict",
+    "reading_to_row",
+    "to_csv",
+    "to_json",
+]
+
+
+def reading_to_dict(reading: Reading) -> dict[str, Any]:
+    """Return the reading as plain JSON values; probabilities stay unrounded."""
+    return {
+        "box": reading.face.box._asdict(),
+        "score": reading.face.score,
+        "landmarks": [list(point) for point in reading.face.landmarks],
+        "emotion": reading.top,
+        "confidence": reading.confidence,
+        "probabilities": dict(zip(reading.labels, reading.probabilities, strict=True)),
+        "set": list(reading.set),
+        "uncertain": reading.uncertain,
+        "identity": reading.identity,
+    }
+
+
+def reading_from_dict(content: Mapping[str, Any]) -> Reading:
+    """Return the reading that :func:`reading_to_dict` was given.
+
+    Raises:
+        InputError: a field is missing or of the wrong kind.
+    """
+    try:
+        return Reading(
+            Face(
+                Box(**content["box"]),
+                float(content["score"]),
+                tuple(Point(float(x), float(y)) for x, y in content["landmarks"]),
+            ),
+            tuple(float(value) for value in content["probabilities"].values()),
+            tuple(content["probabilities"]),
+            tuple(content["set"]),
+            bool(content["uncertain"]),
+            content["identity"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"not a reading: {type(error).__name__}: {error}") from None
+
+
+def to_json(content: Any, *, indent: int | None = None) -> str:
+    """Return JSON text; NaN and infinity are refused, letters of all scripts stay readable."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def csv_fields(labels: Sequence[str] = EMOTIONS) -> list[str]:
+    """Return the columns of a table of readings, without those of its source."""
+    return [
+        "box.x",
+        "box.y",
+        "box.w",
+        "box.h",
+        "score",
+        "emotion",
+        "confidence",
+        *(f"probabilities.{label}" for label in labels),
+        "set",
+        "uncertain",
+        "identity",
+    ]
+
+
+def reading_to_row(reading: Reading) -> dict[str, Any]:
+    """Return the reading as one flat row with the columns of :func:`csv_fields`."""
+    content = reading_to_dict(reading)
+    box = {f"box.{name}": value for name, value in content.pop("box").items()}
+    shares = {
+        f"probabilities.{label}": value for label, value in content.pop("probabilities").items()
+    }
+    del content["landmarks"]
+    content["set"] = " ".join(reading.set)
+    values = {**box, **content, **shares}
+    return {name: values[name] for name in csv_fields(reading.labels)}
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> str:
+    """Return rows as CSV text with a header line; ``None`` becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
