@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ class _Run:
             metrics={"emotion": [keras.metrics.CategoricalAccuracy(name="accuracy")]},
         )
         self.optimiser.build(self.model.trainable_variables)
-        self.averaged: Weights = self.model.get_weights()
+        self.averaged = _copies(self.model.weights)
         self.steps_done = 0
         self.best = -1.0
 
@@ -195,13 +196,13 @@ class _Run:
         begin = time.monotonic()
         generator = np.random.default_rng([training.seed, epoch])
         order = generator.permutation(self.rows)
-        steps = math.ceil(len(order) / training.batch_size)
+        # A last batch of a few rows would spoil batch normalisation's averages: leave it out.
+        steps = max(len(order) // training.batch_size, 1)
         size_px = training.small_px if epoch < training.small_epochs else None
         how = self.recipe.preprocessing.augment_by()
         losses: list[float] = []
-        results: dict[str, float] = {}
-        self.model.reset_metrics()
-        for step, rows in enumerate(_batches(order, training.batch_size)):
+        accuracies: list[float] = []
+        for step, rows in enumerate(islice(_batches(order, training.batch_size), steps)):
             rate = learning_rate_at(epoch + step / steps, training)
             self.optimiser.learning_rate.assign(rate)
             results = self.model.train_on_batch(
@@ -211,6 +212,9 @@ class _Run:
                 return_dict=True,
             )
             losses.append(float(results["loss"]))
+            accuracies.append(
+                float(next(results[key] for key in results if key.endswith("accuracy")))
+            )
             if not math.isfinite(losses[-1]):
                 raise TrainingError(
                     f"the loss is {losses[-1]} in epoch {epoch + 1}, step {step + 1}: lower "
@@ -218,12 +222,11 @@ class _Run:
                 )
             self._average()
             on_step(Progress(epoch + 1, training.epochs, step + 1, steps, losses[-1]))
-        accuracy = next(value for key, value in results.items() if key.endswith("accuracy"))
         held_out_accuracy, held_out_loss = self._evaluate()
         return EpochLog(
             epoch=epoch + 1,
-            loss=losses[-1],
-            accuracy=float(accuracy),
+            loss=float(np.mean(losses)),
+            accuracy=float(np.mean(accuracies)),
             held_out_accuracy=held_out_accuracy,
             held_out_loss=held_out_loss,
             learning_rate=rate,
@@ -241,7 +244,7 @@ class _Run:
         _save(
             self.run_dir / "checkpoint.npz",
             {
-                **_numbered("v", [np.asarray(keras.ops.convert_to_numpy(v)) for v in self._all()]),
+                **_numbered("v", _copies(self._all())),
                 **weights,
                 "epochs": np.array(len(log)),
                 "steps": np.array(self.steps_done),
@@ -276,12 +279,12 @@ class _Run:
         decay = min(self.recipe.training.ema, (1 + self.steps_done) / (10 + self.steps_done))
         for mean, variable in zip(self.averaged, self.model.weights, strict=True):
             mean *= decay
-            mean += (1 - decay) * np.asarray(keras.ops.convert_to_numpy(variable))
+            mean += (1 - decay) * keras.ops.convert_to_numpy(variable)
 
     def _evaluate(self) -> tuple[float, float]:
         if len(self.held_out) == 0:
             return math.nan, math.nan
-        current = self.model.get_weights()
+        current = _copies(self.model.weights)
         self.model.set_weights(self.averaged)
         crops = self.dataset.crops[self.held_out].astype(np.float32)
         logits = np.concatenate(
@@ -362,6 +365,11 @@ def _prepare_folder(recipe: Recipe, run_dir: Path, resume: bool) -> None:
 def _batches(values: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def _copies(variables: list[keras.Variable]) -> Weights:
+    """Copy variables out; on torch, Keras' own ``get_weights`` shares their memory."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _numbered(prefix: str, arrays: Weights) -> dict[str, NDArray[Any]]:

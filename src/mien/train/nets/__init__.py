@@ -48,7 +48,7 @@ def logits_of(model: keras.Model) -> keras.Model:
         for head in HEADS
         if f"{head}_logits" in present
     }
-    return keras.Model(model.inputs, outputs, name=model.name)
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 @dataclass(frozen=True)

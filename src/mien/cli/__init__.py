@@ -1,0 +1,57 @@
+"""The command line: parse, call, print.
+
+Each command is one file here. What a command needs beyond the core it imports inside its
+function, so that ``mien --help`` is quick and a missing extra is one clear sentence.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mien
+from mien.cli import evaluate, predict, train
+from mien.errors import MienError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mien",
+    help="Read facial expressions off photos, folders, videos and cameras.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(predict.predict)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mien {mien.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a :class:`MienError` becomes one line and its exit code."""
+    try:
+        app(args=arguments)
+    except MienError as error:
+        typer.echo(f"mien: {error}", err=True)
+        sys.exit(error.exit_code)
