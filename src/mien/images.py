@@ -1,0 +1,380 @@
+"""Bytes, files and arrays in, RGB pictures out, within limits.
+
+The format is told by the content, never by the name. Nothing is decoded before its size is
+known from the header and allowed, so that a small file cannot unpack into all the memory.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL import Image as PillowImage
+from PIL.ImageFile import ImageFile
+
+from mien.errors import BrokenImage, ImageError, ImageTooLarge, InputError, UnsupportedImage
+from mien.types import Image
+
+__all__ = [
+    "FORMATS",
+    "IMAGE_ENDINGS",
+    "WEB_FORMATS",
+    "ImageLimits",
+    "Source",
+    "decode",
+    "encode",
+    "find_images",
+    "from_any",
+    "read",
+]
+
+#: An image in any of the forms in which programs hold one; see :func:`from_any`.
+Source: TypeAlias = (
+    bytes | bytearray | memoryview | str | os.PathLike[str] | NDArray[np.uint8] | PillowImage.Image
+)
+
+#: Every format that is read.
+FORMATS = ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF")
+
+#: The formats to take from strangers: without TIFF's many codecs and without animation.
+WEB_FORMATS = ("JPEG", "PNG", "WebP", "BMP")
+
+#: The file endings, in lower case, by which :func:`find_images` knows a picture.
+IMAGE_ENDINGS = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """The largest image that is read; all bounds are inclusive.
+
+    Attributes:
+        max_bytes: of the encoded image.
+        max_pixels: width times height. The default is a quarter of a GiB of RGB.
+        max_side_px: of width and height. The default is the longest that JPEG can hold.
+        formats: the formats that are read, a part of :data:`FORMATS`.
+    """
+
+    max_bytes: int = 64 * 1024 * 1024
+    max_pixels: int = 1024**3 // 4 // 3
+    max_side_px: int = 65_500
+    formats: tuple[str, ...] = FORMATS
+
+
+_DEFAULT_LIMITS = ImageLimits()
+
+# Pillow's own `open` warns or raises by a process-wide size limit, and asks plugins in turn;
+# the plugin classes are called instead. A multi-picture JPEG is read as its first picture.
+_READERS: dict[str, type[ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+
+# What Pillow's parsers were seen to raise on damaged bytes. Warnings are here for programs
+# that turn them into errors.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+
+# Pictures that people do send and that are not read; the brand stands at byte 4 of HEIC, AVIF.
+_FOREIGN = (
+    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftyp", "a HEIC picture or a video"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"<", "HTML, SVG or XML text"),
+)
+
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+
+
+def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
+    """Decode an encoded image.
+
+    The EXIF orientation is applied, transparency is laid on white, an animation gives its
+    first frame, 16 bits per channel are scaled to 8.
+
+    Returns:
+        RGB, uint8, (H, W, 3), C-contiguous, its own memory.
+
+    Raises:
+        UnsupportedImage: not a format that is read.
+        BrokenImage: truncated or damaged.
+        ImageTooLarge: beyond the limits; found before any pixel is decoded.
+    """
+    if len(data) == 0:
+        raise BrokenImage("the image has 0 bytes: expected an encoded picture, send it again")
+    _check_bytes(len(data), limits)
+    name = _sniff(data)
+    if name not in limits.formats:
+        raise UnsupportedImage(
+            f"{_describe(data, name)}, but only {', '.join(limits.formats)} can be read here: "
+            "convert it first"
+        )
+    try:
+        picture = _READERS[name](io.BytesIO(data))
+        _check_size(picture.size, limits)
+        with picture:
+            return _to_rgb(picture)
+    except (MemoryError, PillowImage.DecompressionBombError) as error:
+        raise ImageTooLarge(f"this {name} needs too much memory to decode: {error}") from None
+    except _DAMAGE as error:
+        raise BrokenImage(
+            f"this {name} is truncated or damaged ({error}): export or send it again"
+        ) from None
+
+
+def read(path: Path, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
+    """Read an image file; see :func:`decode` for what is returned.
+
+    Raises:
+        ImageError: there is no such file or it cannot be read, and what :func:`decode`
+            raises, with the path in front of the message.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise ImageError(f"{path} is {kind}: expected an image file")
+        _check_bytes(status.st_size, limits)
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: there is no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path} cannot be opened: {reason}") from None
+    except ImageTooLarge as error:
+        raise ImageTooLarge(f"{path}: {error}") from None
+    try:
+        return decode(data, limits)
+    except ImageError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def from_any(source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
+    """Take an image in any of the forms in which programs hold one.
+
+    Args:
+        source: encoded bytes, a path, a Pillow image, or a uint8 array: RGB (H, W, 3),
+            RGBA (H, W, 4) or grey (H, W). An array must be RGB already: OpenCV's BGR is
+            not noticed.
+        limits: for bytes and paths.
+
+    Returns:
+        RGB, uint8, (H, W, 3), C-contiguous. An array that is so already is returned as it
+        is, not copied.
+
+    Raises:
+        InputError: another type, or an array of another shape or dtype.
+        ImageError: as :func:`decode` and :func:`read`.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return decode(bytes(source), limits)
+    if isinstance(source, (str, os.PathLike)):
+        return read(Path(source), limits)
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, PillowImage.Image):
+        try:
+            return _to_rgb(source)
+        except _DAMAGE as error:
+            raise ImageError(f"this Pillow image cannot be read: {error}") from None
+    raise InputError(
+        "an image must be bytes, a path, a uint8 array or a Pillow image, "
+        f"not {type(source).__name__}"
+    )
+
+
+def encode(image: Image, file_format: Literal["jpeg", "png"] = "jpeg", quality: int = 90) -> bytes:
+    """Encode an RGB image.
+
+    Args:
+        image: RGB, uint8, (H, W, 3).
+        file_format: ``"jpeg"`` or ``"png"``.
+        quality: 1 to 95, for JPEG only.
+
+    Raises:
+        InputError: the image is not as it should be, or too long for a JPEG.
+    """
+    picture = PillowImage.fromarray(_from_array(image))
+    buffer = io.BytesIO()
+    if file_format == "png":
+        picture.save(buffer, "PNG")
+    elif max(picture.size) > _DEFAULT_LIMITS.max_side_px:
+        raise InputError(
+            f"a JPEG holds at most {_DEFAULT_LIMITS.max_side_px} pixels a side, this image is "
+            f"{picture.width} x {picture.height}: write a PNG"
+        )
+    else:
+        picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the image files below a folder, by their endings, sorted by path.
+
+    Names that begin with a dot are left out; links to folders are not followed.
+
+    Raises:
+        InputError: there is no such folder, or one below it cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be listed as a folder: {error.strerror}")
+
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
+        ]
+    return sorted(found)
+
+
+def _sniff(data: bytes) -> str:
+    """Return the format's name, or an empty string."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data.startswith(b"BM"):
+        return "BMP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    return ""
+
+
+def _describe(data: bytes, name: str) -> str:
+    if name:
+        return f"this is a {name}"
+    for offset, mark, kind in _FOREIGN:
+        if data[offset:].lstrip()[: len(mark)] == mark:
+            return f"this looks like {kind}"
+    return f"this is no picture that is known (it begins with {data[:8]!r})"
+
+
+def _check_bytes(size: int, limits: ImageLimits) -> None:
+    if size > limits.max_bytes:
+        raise ImageTooLarge(
+            f"the image has {size:,} bytes, at most {limits.max_bytes:,} are read: "
+            "make it smaller first"
+        )
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if max(size) > limits.max_side_px or width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the image is {width} x {height} pixels, at most {limits.max_pixels:,} pixels "
+            f"and {limits.max_side_px:,} a side are read: make it smaller first"
+        )
+
+
+def _to_rgb(picture: PillowImage.Image) -> Image:
+    """Return a Pillow image of any mode as an array of its own, turned upright."""
+    picture.load()  # first: PNG's EXIF may follow the pixels, and TIFF turns itself here
+    orientation = _orientation(picture)
+    if picture.mode.startswith("I"):
+        rgb = np.repeat(_grey_from_deep(picture)[..., None], 3, axis=2)
+    elif picture.mode in ("F", "LAB"):
+        raise UnsupportedImage(
+            f"a picture of mode {picture.mode} cannot be read: save it with 8 bits per channel"
+        )
+    elif picture.has_transparency_data:
+        canvas = PillowImage.new("RGBA", picture.size, "white")
+        canvas.alpha_composite(picture.convert("RGBA"))
+        rgb = np.array(canvas.convert("RGB"))
+    else:
+        rgb = np.array(picture.convert("RGB"))
+    return np.ascontiguousarray(_turn(rgb, orientation))
+
+
+def _orientation(picture: PillowImage.Image) -> int:
+    """Return EXIF's orientation, 1 to 8; damaged EXIF does not spoil the picture."""
+    try:
+        found = picture.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def _turn(rgb: Image, orientation: int) -> Image:
+    """Apply an EXIF orientation: 2 to 4 flip, 5 to 8 exchange rows and columns too."""
+    if orientation > 4:
+        rgb = rgb.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        rgb = rgb[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        rgb = rgb[::-1]
+    return rgb
+
+
+def _grey_from_deep(picture: PillowImage.Image) -> NDArray[np.uint8]:
+    """Scale grey of more than 8 bits by its true depth, so that white stays white."""
+    tags = getattr(picture, "tag_v2", {})
+    bits = int(tags.get(_BITS_PER_SAMPLE, (32 if picture.mode == "I" else 16,))[0])
+    signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
+    values = np.asarray(picture)
+    if bits == 32:  # hardly ever used in full: take the depth that its values need
+        values = values if signed else values.view(np.uint32)  # Pillow holds it in int32
+        bits = next((depth for depth in (8, 16) if values.max() < 2**depth), bits)
+    elif signed:
+        bits -= 1  # what is below 0 is black
+    grey: NDArray[np.float32] = values.astype(np.float32) * np.float32(255 / (2**bits - 1))
+    if tags.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey  # the file counts from white
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+
+
+def _from_array(array: NDArray[np.uint8]) -> Image:
+    shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not shape_fits or array.size == 0:
+        raise InputError(
+            "an image array must be uint8 of shape (H, W, 3) in RGB, (H, W, 4) or (H, W), "
+            f"with at least one pixel; received {array.dtype} of shape {array.shape}"
+        )
+    if array.ndim == 2:
+        return np.repeat(array[..., None], 3, axis=2)
+    if array.shape[2] == 4:
+        return _to_rgb(PillowImage.fromarray(np.ascontiguousarray(array)))
+    return np.ascontiguousarray(array)
