@@ -32,7 +32,7 @@ _FERPLUS_CLASSES = 8
 def build(options: NetOptions) -> keras.Model:
     """Build the network: raw crops (N, 48, 48, 1) to 7 and 8 probabilities."""
     inputs = options.input
-    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Rescaling(1 / 64, offset=-2.0)(inputs)
     x = layers.ReLU()(norm(conv(x, _STAGES[0][0], 3, options, stride=2), options))
     for stage, (filters, blocks) in enumerate(_STAGES):
         for block in range(blocks):

@@ -95,14 +95,18 @@ def conv(
     *,
     stride: int = 1,
 ) -> keras.KerasTensor:
-    """Convolve without bias, padding "same", for a normalisation to follow."""
+    """Convolve without bias, padding "same", for a normalisation to follow.
+
+    The kernels start small, at a variance of 1 / (3 fan-in): the normalisation makes their
+    size irrelevant to the output, and small ones turn faster at the same learning rate.
+    """
     return layers.Conv2D(
         filters,
         kernel,
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer="he_normal",
+        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         kernel_regularizer=options.regulariser,
     )(x)
 
