@@ -11,6 +11,8 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -41,6 +43,7 @@ __all__ = [
     "encode",
     "find_images",
     "from_any",
+    "probe",
     "read",
 ]
 
@@ -136,6 +139,23 @@ def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         BrokenImage: truncated or damaged.
         ImageTooLarge: beyond the limits; found before any pixel is decoded.
     """
+    with _opened(data, limits) as picture:
+        return _to_rgb(picture)
+
+
+def probe(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> tuple[int, int]:
+    """Return height and width in pixels, as the header has them: before any EXIF turn.
+
+    Raises:
+        ImageError: as :func:`decode`, as far as the header shows it.
+    """
+    with _opened(data, limits) as picture:
+        return picture.height, picture.width
+
+
+@contextmanager
+def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
+    """Open an image whose header is within the limits; what goes wrong inside is told too."""
     if len(data) == 0:
         raise BrokenImage("the image has 0 bytes: expected an encoded picture, send it again")
     _check_bytes(len(data), limits)
@@ -149,7 +169,7 @@ def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         picture = _READERS[name](io.BytesIO(data))
         _check_size(picture.size, limits)
         with picture:
-            return _to_rgb(picture)
+            yield picture
     except (MemoryError, PillowImage.DecompressionBombError) as error:
         raise ImageTooLarge(f"this {name} needs too much memory to decode: {error}") from None
     except _DAMAGE as error:
