@@ -1,0 +1,39 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mien.images import read
+from mien.types import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """A portrait of one smiling face, RGB (512, 512, 3), read-only."""
+    image = read(ROOT / "examples" / "astronaut.jpg")
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture(scope="session")
+def fer2013_csv() -> Path:
+    """The data set, beside the checkout; the test is skipped where it is not."""
+    return _beside_checkout("data/fer2013.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def solvay() -> Image:
+    """The Solvay photograph of 1927, beside the checkout: 29 faces."""
+    return read(_beside_checkout("photos/solvay1927.jpg"))
+
+
+def _beside_checkout(name: str) -> Path:
+    path = ROOT.parent / "shared" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not part of the project")
+    return path
