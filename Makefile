@@ -1,0 +1,56 @@
+# mien: `make run` reads a photo, `make test` runs the tests; `make help` lists the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+IMAGE  ?= examples/astronaut.jpg
+BIN    := $(VENV)/bin
+CORE   := $(VENV)/.core-installed
+DEV    := $(VENV)/.dev-installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(CORE)  ## read the faces of IMAGE and write an annotated picture
+	$(BIN)/mien predict "$(IMAGE)" --annotate annotated
+
+test: $(DEV)  ## run all tests; the core must be covered to 90 %
+	$(BIN)/python -m pytest tests/ --cov=mien --cov-report=
+	$(BIN)/python -m coverage report --include='src/mien/*.py' --fail-under=90 --skip-covered
+
+check: $(DEV)  ## format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(DEV)  ## pin the requirements anew
+	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
+	    --no-header --no-annotate --upgrade -q -o requirements/core.txt
+	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
+	    --extra train --extra serve --extra app --extra video --extra litert --extra dev \
+	    --no-header --no-annotate --upgrade -q -c requirements/core.txt -o requirements/dev.txt
+
+clean:  ## remove what was built, the environment included
+	rm -rf $(VENV) build dist site htmlcov .coverage annotated
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "mien needs Python 3.10 or newer: make PYTHON=python3.12 run"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): requirements/core.txt pyproject.toml | $(BIN)/python
+	$(PIP) install -r requirements/core.txt
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(CORE)
+	$(PIP) install -r requirements/dev.txt
+	@touch $@
