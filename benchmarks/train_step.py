@@ -1,0 +1,64 @@
+"""Time one training step with Keras' own batch normalisation and with the fused one.
+
+    KERAS_BACKEND=torch python benchmarks/train_step.py glance
+    KERAS_BACKEND=tensorflow python benchmarks/train_step.py glance
+
+The two variants take turns, so that a noisy machine hurts both alike; prints the median
+step of each in milliseconds and the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from mien.train import nets
+from mien.train.nets.parts import FusedBatchNormalization
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("architecture", nargs="?", default="glance", choices=nets.NETS)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+
+    models = {
+        "plain": _compiled(options.architecture, keras.layers.BatchNormalization),
+        "fused": _compiled(options.architecture, FusedBatchNormalization),
+    }
+    generator = np.random.default_rng(0)
+    crops = generator.integers(0, 256, (options.batch, 48, 48, 1)).astype(np.float32)
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for step in range(options.steps + 2):
+        for name, model in models.items():
+            targets = {
+                head: keras.utils.to_categorical(
+                    generator.integers(0, output.shape[-1], options.batch), output.shape[-1]
+                )
+                for head, output in model.output.items()
+            }
+            begin = time.perf_counter()
+            model.train_on_batch(crops, targets)
+            if step >= 2:  # the first steps trace graphs and fill caches
+                seconds[name].append(time.perf_counter() - begin)
+    plain, fused = (statistics.median(seconds[name]) * 1000 for name in models)
+    print(f"{keras.backend.backend()}, {options.architecture}, batch {options.batch}:")
+    print(f"plain {plain:.0f} ms, fused {fused:.0f} ms, ratio {fused / plain:.2f}")
+
+
+def _compiled(architecture: str, norm: type[keras.layers.BatchNormalization]) -> keras.Model:
+    model = nets.logits_of(nets.build(architecture, nets.NetOptions(norm=norm)))
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        loss={head: keras.losses.CategoricalCrossentropy(from_logits=True) for head in model.output},
+    )
+    return model
+
+
+if __name__ == "__main__":
+    main()
