@@ -1,0 +1,40 @@
+"""``mien serve``: the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.errors import MissingExtra
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8000")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Weights with their card; mien's own if left out.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on any address without keys.")
+    ] = False,
+) -> None:
+    """Serve readings over HTTP and WebSocket, with a live page and docs.
+
+    Everything else is set by environment variables, MIEN_*: see docs/service.md.
+    """
+    try:
+        import fastapi_offline  # noqa: F401
+
+        from mien.service.run import serve as run
+        from mien.service.settings import read_settings
+    except ModuleNotFoundError as error:
+        raise MissingExtra("serve", error.name or "fastapi") from None
+    run(read_settings(host=host, port=port, model=model, insecure=insecure or None))

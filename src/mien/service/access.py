@@ -1,0 +1,145 @@
+"""Who may ask, how often, and from which pages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from mien.service.errors import ServiceError
+from mien.service.settings import Settings
+
+__all__ = ["Access", "RateLimiter", "is_loopback", "origin_allowed"]
+
+
+class RateLimiter:
+    """A token bucket for every caller; callers that were not seen for longest are forgotten.
+
+    Lives on one event loop. Full buckets are what a forgotten caller gets, so that the
+    ``max_callers`` bound costs memory only.
+    """
+
+    def __init__(
+        self,
+        per_s: float,
+        burst: int,
+        *,
+        max_callers: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_s, self._burst, self._max_callers, self._clock = per_s, burst, max_callers, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str) -> float:
+        """Take one token; return 0, or the seconds until there will be one."""
+        if self._per_s == 0:
+            return 0.0
+        now = self._clock()
+        tokens, seen = self._buckets.pop(caller, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - seen) * self._per_s)
+        wait_s = max(0.0, (1 - tokens) / self._per_s)
+        self._buckets[caller] = (tokens if wait_s else tokens - 1, now)
+        if len(self._buckets) > self._max_callers:
+            self._buckets.popitem(last=False)
+        return wait_s
+
+
+class Access:
+    """Checks keys and rates by the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._digests = settings.key_digests()
+        self._limiter = RateLimiter(settings.rate_per_s, settings.rate_burst)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether any keys are set."""
+        return bool(self._digests)
+
+    def knows(self, key: str) -> bool:
+        """Compare a key with every accepted one, in the same time whatever it is."""
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        # all are compared, so that the time does not tell which one it was
+        return sum(hmac.compare_digest(digest, each) for each in self._digests) > 0
+
+    def check(self, headers: Headers, address: str) -> None:
+        """Let a request through.
+
+        Raises:
+            ServiceError: ``unauthorised`` or ``rate_limited``.
+        """
+        key = key_of(headers)
+        if self.needs_key and not self.knows(key):
+            self.check_rate(f"address {_network(address)}")
+            raise ServiceError(
+                "unauthorised",
+                "expected a valid key: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        self.check_rate(_caller(key, address) if self.needs_key else _caller("", address))
+
+    def check_rate(self, caller: str) -> None:
+        """Count one request of a caller.
+
+        Raises:
+            ServiceError: ``rate_limited``.
+        """
+        wait_s = self._limiter.take(caller)
+        if wait_s:
+            raise ServiceError(
+                "rate_limited",
+                f"too many requests: try again in {math.ceil(wait_s)} s",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+
+
+def key_of(headers: Headers) -> str:
+    """Return the key that a request carries; empty if there is none."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
+    """Tell whether a socket may be opened from where it is.
+
+    Programs send no ``Origin``; a page's must be the service's own or on the list. Browsers
+    let any page open a socket to anywhere, so that only this keeps strangers' pages out.
+    """
+    origin = headers.get("origin")
+    if origin is None or origin in allowed:
+        return True
+    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _caller(key: str, address: str) -> str:
+    if key:
+        return "key " + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"address {_network(address)}"
+
+
+def _network(address: str) -> str:
+    """Return what one caller holds: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,0 +1,112 @@
+"""What the endpoints share, and how they reach it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import anyio
+from starlette.requests import HTTPConnection, Request
+
+from mien.service.access import Access
+from mien.service.body import UploadMemory
+from mien.service.engine import Engine
+from mien.service.errors import ClientGone, ServiceError
+from mien.service.metrics import Metrics
+from mien.service.settings import Settings
+
+if TYPE_CHECKING:
+    from mien.service.socket import Conversation
+
+__all__ = ["Services", "check_access", "services_of", "unless_gone", "within"]
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Services:
+    """One app's parts. Lives on one event loop."""
+
+    settings: Settings
+    metrics: Metrics
+    access: Access
+    uploads: UploadMemory
+    engine: Engine | None = None
+    ready: bool = False
+    stopping: bool = False
+    conversations: set[Conversation] = field(default_factory=set)
+
+    def running_engine(self) -> Engine:
+        """Return the engine.
+
+        Raises:
+            ServiceError: ``not_ready``: the model is still being loaded.
+        """
+        if self.engine is None:
+            raise ServiceError(
+                "not_ready", "the model is being loaded: try again", headers={"Retry-After": "1"}
+            )
+        return self.engine
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """Return the parts of the app that serves this connection."""
+    return cast(Services, connection.app.state.services)
+
+
+async def check_access(request: Request) -> None:
+    """Let a request through by key and rate; a dependency of everything that costs time.
+
+    Raises:
+        ServiceError: ``unauthorised`` or ``rate_limited``.
+    """
+    services = services_of(request)
+    address = request.client.host if request.client else ""
+    try:
+        services.access.check(request.headers, address)
+    except ServiceError as error:
+        services.metrics.rejected.labels(error.code).inc()
+        raise
+
+
+@contextmanager
+def within(seconds: float, code: str, message: str) -> Iterator[None]:
+    """Limit the time of a block.
+
+    Raises:
+        ServiceError: with the code, when time is up.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise ServiceError(code, message, headers={"Connection": "close"}) from None
+
+
+async def unless_gone(request: Request, work: Awaitable[_T]) -> _T:
+    """Await work, but give it up when the client goes away. The body must have been read.
+
+    Raises:
+        ClientGone: it did.
+    """
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGone
+        return task.result()
+    finally:
+        for each in (task, watcher):
+            if not each.done():
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

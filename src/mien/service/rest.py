@@ -1,0 +1,262 @@
+"""The house's own endpoints: pictures in, readings out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from mien.card import ModelCard
+from mien.errors import ImageError
+from mien.images import encode, probe
+from mien.service.body import read_body, read_files
+from mien.service.deps import Services, check_access, services_of, unless_gone, within
+from mien.service.engine import Engine, Outcome
+from mien.service.errors import ServiceError, public_error
+from mien.service.notice import NOTICE
+from mien.service.schemas import BatchAnswer, ErrorAnswer, ModelInfo, PredictAnswer
+from mien.wire import reading_to_dict
+
+__all__ = ["RAW_KINDS", "answers", "router"]
+
+#: The kinds of body that are taken as one picture; what it is, its content says.
+RAW_KINDS = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
+
+_SLOW = "the upload took too long"
+_LATE = "reading took too long: send a smaller picture or try again later"
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of an endpoint for the documentation."""
+    return {status: {"model": ErrorAnswer} for status in (*statuses, 401, 429, 503)}
+
+
+router = APIRouter(dependencies=[Depends(check_access)])
+
+_BINARY = {"type": "string", "format": "binary"}
+_PICTURE = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"image": _BINARY},
+                "required": ["image"],
+            }
+        },
+        **{kind: {"schema": _BINARY} for kind in RAW_KINDS},
+    },
+}
+_PICTURES = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"images": {"type": "array", "items": _BINARY, "minItems": 1}},
+                "required": ["images"],
+            }
+        }
+    },
+}
+
+
+@router.post(
+    "/predict",
+    tags=["read"],
+    summary="Read every face of one picture",
+    response_model=PredictAnswer,
+    responses={
+        200: {
+            "content": {"image/png": {"schema": _BINARY}, "image/jpeg": {"schema": _BINARY}},
+            "description": "Readings, or with `annotate` the picture with them drawn on it.",
+        },
+        **answers(400, 408, 413, 415, 422, 504),
+    },
+    openapi_extra={"requestBody": _PICTURE},
+)
+async def predict(
+    request: Request,
+    annotate: Annotated[bool, Query(description="answer the picture with readings on it")] = False,
+    explain: Annotated[bool, Query(description="add heatmaps, where they are built in")] = False,
+) -> Response:
+    """Send one picture, as a form's file or as the body itself.
+
+    JPEG, PNG, WebP and BMP are read, told by their content. No face is an empty list.
+    """
+    if explain:
+        raise ServiceError("explain_unavailable", "this build draws no heatmaps: leave it out")
+    services = services_of(request)
+    engine, settings = services.running_engine(), services.settings
+    start = time.monotonic()
+    with services.uploads.hold() as hold:
+        with within(settings.timeout_s, "slow_upload", _SLOW):
+            if _is_form(request):
+                files = await read_files(
+                    request, max_files=1, max_bytes=settings.image_bytes, hold=hold
+                )
+                data = _only(files)
+            else:
+                _check_kind(request)
+                data = await read_body(request, settings.image_bytes, hold)
+        left_s = settings.timeout_s - (time.monotonic() - start)
+        with within(left_s, "timeout", _LATE):
+            return await unless_gone(request, _answer(services, engine, request, data, annotate))
+
+
+async def _answer(
+    services: Services, engine: Engine, request: Request, data: bytes, annotate: bool
+) -> Response:
+    limits = services.settings.image_limits
+    async with engine.admitted():
+        outcome = await engine.read(data, limits, keep_image=annotate)
+        if annotate:
+            kind = "jpeg" if data.startswith(b"\xff\xd8\xff") else "png"
+            drawn = await engine.on_thread(lambda: _draw(engine, outcome, kind))
+            return Response(drawn, media_type=f"image/{kind}")
+    return JSONResponse({**_head(request, engine), **_picture(outcome)})
+
+
+@router.post(
+    "/predict_batch",
+    tags=["read"],
+    summary="Read many pictures",
+    response_model=BatchAnswer,
+    responses=answers(400, 408, 413, 415, 422, 504),
+    openapi_extra={"requestBody": _PICTURES},
+)
+async def predict_batch(request: Request) -> Response:
+    """Send up to 100 pictures as the files of one form; results come in their order.
+
+    A picture that cannot be read is an error in its place, the others are read.
+    """
+    services = services_of(request)
+    engine, settings = services.running_engine(), services.settings
+    start = time.monotonic()
+    with services.uploads.hold() as hold:
+        with within(settings.batch_timeout_s, "slow_upload", _SLOW):
+            files = await read_files(
+                request,
+                max_files=settings.batch_images,
+                max_bytes=settings.batch_bytes,
+                hold=hold,
+            )
+        if not files:
+            raise ServiceError("invalid", "expected files in the form, got none")
+        left_s = settings.batch_timeout_s - (time.monotonic() - start)
+        with within(left_s, "timeout", _LATE):
+            results = await unless_gone(request, _read_all(services, engine, files))
+    total_ms = (time.monotonic() - start) * 1000
+    answer = {**_head(request, engine), "results": results, "timings_ms": {"total": total_ms}}
+    return JSONResponse(answer)
+
+
+async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> list[dict[str, Any]]:
+    """Read files side by side, but no more at once than there are workers."""
+    places = asyncio.Semaphore(services.settings.workers)
+    limits = services.settings.image_limits
+    allowed = services.settings.batch_pixels
+
+    async def read_one(data: bytes) -> dict[str, Any]:
+        async with places:
+            try:
+                return _picture(await engine.read(data, limits))
+            except ImageError as error:
+                return {"error": public_error(error)}
+
+    async with engine.admitted():
+        pixels = await engine.on_thread(lambda: _count_pixels(files))
+        if pixels > allowed:
+            raise ServiceError(
+                "too_large",
+                f"a batch may have {allowed:,} pixels together, this one has {pixels:,}",
+            )
+        tasks = [asyncio.ensure_future(read_one(data)) for data in files]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+@router.get("/model_info", tags=["model"], response_model=ModelInfo, responses=answers())
+async def model_info(request: Request) -> Response:
+    """Tell what the model is, how well it reads, on what, and what it must not be used for."""
+    return JSONResponse(describe(services_of(request).running_engine().card))
+
+
+def describe(card: ModelCard) -> dict[str, Any]:
+    """Return the card as ``/model_info`` and the pages show it."""
+    content = card.to_dict()
+    height, width = card.input_hw
+    shown = {name: content[name] for name in ModelInfo.model_fields if name in content}
+    return {
+        **shown,
+        "labels": list(card.labels),
+        "input": {"shape": ["N", height, width, 1], "dtype": "uint8", "content": "grey, 0-255"},
+        "notice": list(NOTICE),
+    }
+
+
+def _head(request: Request, engine: Engine) -> dict[str, Any]:
+    model = {"name": engine.card.name, "version": engine.card.version}
+    return {"request_id": request.scope["request_id"], "model": model}
+
+
+def _picture(outcome: Outcome) -> dict[str, Any]:
+    height, width = outcome.size_hw
+    return {
+        "width": width,
+        "height": height,
+        "faces": [reading_to_dict(reading) for reading in outcome.readings],
+        "timings_ms": {name: round(value, 2) for name, value in outcome.timings_ms.items()},
+    }
+
+
+def _draw(engine: Engine, outcome: Outcome, kind: str) -> bytes:
+    from mien.draw import annotate
+
+    if outcome.image is None:
+        raise RuntimeError("the picture was not kept")
+    with engine.timed("encode"):
+        drawn = annotate(outcome.image, outcome.readings)
+        return encode(drawn, "jpeg" if kind == "jpeg" else "png")
+
+
+def _count_pixels(files: list[bytes]) -> int:
+    """Add up the sizes in the headers; what has none is found to be broken later."""
+    total = 0
+    for data in files:
+        try:
+            height, width = probe(data)
+        except ImageError:
+            continue
+        total += width * height
+    return total
+
+
+def _is_form(request: Request) -> bool:
+    return _kind(request).startswith("multipart/")
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_kind(request: Request) -> None:
+    kind = _kind(request)
+    if kind and not kind.startswith("image/") and kind != "application/octet-stream":
+        raise ServiceError(
+            "unsupported_media_type",
+            "expected a form (multipart/form-data) or a picture (image/*) as the body",
+            headers={"Connection": "close"},
+        )
+
+
+def _only(files: list[bytes]) -> bytes:
+    if not files:
+        raise ServiceError("invalid", "expected one file in the form, got none")
+    return files[0]
