@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import evaluate, predict, train
+from mien.cli import evaluate, predict, serve, train
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command()(predict.predict)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:
