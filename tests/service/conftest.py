@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from mien.card import ModelCard
+from mien.card import ModelCard, write_card
 from mien.images import encode
 from mien.predictor import Predictor
 from mien.runtime import FakeSession
@@ -117,3 +117,30 @@ def jpeg() -> bytes:
 @pytest.fixture(scope="session")
 def png() -> bytes:
     return encode(picture(), "png")
+
+
+def write_random_model(folder: Path) -> Path:
+    """Write a network of one random layer, with its card: enough to be run anywhere."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(7).normal(0, 2e-4, (2304, 7)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("Reshape", ["float", "shape"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["emotion"]),
+        ],
+        "random",
+        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ["N", 48, 48, 1])],
+        [helper.make_tensor_value_info("emotion", TensorProto.FLOAT, ["N", 7])],
+        [
+            numpy_helper.from_array(np.array([-1, 2304]), "shape"),
+            numpy_helper.from_array(weights, "weights"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = folder / "random.onnx"
+    onnx.save(model, path)
+    write_card(ModelCard(name="random", version="0"), folder / "random.card.json")
+    return path

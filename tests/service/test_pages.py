@@ -1,0 +1,270 @@
+"""The pages in a real browser: headless Chromium with a fake camera that shows a real face."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.images import read
+from mien.service.app import open_predictor
+from mien.service.pages import RUNTIME_FILES, static_folder
+from mien.service.settings import Settings
+
+from .conftest import ROOT, Running, running, write_random_model
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FACE = ROOT / "examples" / "astronaut.jpg"
+VIEWS = {"wide": (1280, 860), "narrow": (390, 844)}
+
+try:
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+except ModuleNotFoundError:
+    CHROMIUM = None
+
+if CHROMIUM is None and os.environ.get("CI") != "true":
+    pytest.skip("needs Chromium and Playwright: apt install chromium", allow_module_level=True)
+
+
+def need(condition: bool, what: str) -> None:
+    """Skip, and say so; but fail where nothing may be skipped."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"needs {what}")
+    pytest.skip(f"needs {what}")
+
+
+def write_y4m(image_path: Path, path: Path, size_hw: tuple[int, int] = (480, 640)) -> None:
+    """Write a second of video in which the picture drifts a little, as Chromium's camera takes."""
+    height, width = size_hw
+    face = cv2.resize(read(image_path), (height, height), interpolation=cv2.INTER_AREA)
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420mpeg2\n".encode())
+        for number in range(15):
+            frame = np.full((height, width, 3), 120, np.uint8)
+            left = 70 + round(6 * np.sin(number / 15 * 2 * np.pi))
+            frame[:, left : left + height] = face
+            yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
+            file.write(b"FRAME\n" + yuv.tobytes())
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    model = write_random_model(tmp_path_factory.mktemp("model"))
+    with running(open_predictor(Settings(model=model)), model=model) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    need(CHROMIUM is not None, "Chromium: apt install chromium")
+    video = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_y4m(FACE, video)
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={video}",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, service: Running) -> Iterator[Page]:
+    context = browser.new_context(base_url=service.url, viewport={"width": 1280, "height": 860})
+    page = context.new_page()
+    foreign: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda each: foreign.append(each.url) if _leaves(each.url, service) else 0)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else 0)
+    yield page
+    context.close()
+    assert foreign == [], "the page asked for something from elsewhere"
+    assert wrong == [], "the page had errors"
+
+
+def _leaves(url: str, service: Running) -> bool:
+    own = (service.url, service.socket_url, "blob:", "data:")
+    return not url.startswith(own)
+
+
+def shares(page: Page) -> float:
+    """Return the sum of the bars' lengths of the first card, in parts of one."""
+    script = """() => [...document.querySelectorAll('.face')[0].querySelectorAll('.fill')]
+        .map((bar) => new DOMMatrix(bar.style.transform).a).reduce((sum, part) => sum + part, 0)"""
+    return float(page.evaluate(script))
+
+
+def start_camera(page: Page, within_ms: int) -> None:
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator(".face")).to_have_count(1, timeout=within_ms)
+    expect(page.locator("#count")).to_have_text("1")
+    assert shares(page) == pytest.approx(1, abs=0.02)
+
+
+def test_live_page_shows_a_face_within_three_seconds(page: Page, service: Running) -> None:
+    page.goto("/")
+    start_camera(page, within_ms=3000)
+    expect(page.locator(".face .top-emotion")).to_have_text(re.compile(r"\w+.*\d+ %"))
+    page.wait_for_function("Number(document.querySelector('#fps').textContent) >= 1")
+    assert overlay_is_drawn(page)
+    box = page.evaluate("document.querySelector('.face .who').textContent")
+    assert box.startswith("Face 1")
+    expect(page.get_by_role("status")).to_contain_text("Face 1")
+
+
+def overlay_is_drawn(page: Page) -> bool:
+    script = """() => {
+        const canvas = document.querySelector('#overlay');
+        const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        return data.some((value) => value > 0);
+    }"""
+    return bool(page.evaluate(script))
+
+
+def test_csv_and_snapshot_are_downloaded(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    start_camera(page, within_ms=5000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "readings.csv")
+    with (tmp_path / "readings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    total = sum(float(value) for name, value in rows[0].items() if name.startswith("probab"))
+    assert total == pytest.approx(1, abs=1e-6)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Snapshot").click()
+    download.value.save_as(tmp_path / "snapshot.png")
+    assert read(tmp_path / "snapshot.png").shape == (480, 640, 3)
+
+
+def test_picture_is_read_from_the_file_box_and_by_drop(page: Page) -> None:
+    page.goto("/")
+    page.locator("#file").set_input_files(FACE)
+    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+    page.reload()
+    script = """(base64) => {
+        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], 'x.jpg', { type: 'image/jpeg' }));
+        dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
+    }"""
+    page.evaluate(script, base64.b64encode(FACE.read_bytes()).decode())
+    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+
+
+def test_what_is_no_picture_is_told(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_text("no picture")
+    page.goto("/")
+    page.locator("#file").set_input_files(tmp_path / "x.png")
+    expect(page.get_by_role("alert")).to_contain_text("not a picture")
+    expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+
+
+def test_everything_is_reached_by_keyboard(page: Page) -> None:
+    page.goto("/")
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.text"))
+    assert {"start", "file"} <= set(reached)
+    page.locator("#start").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+    assert page.evaluate("document.activeElement.id") == "stop"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Start camera")).to_be_focused()
+
+
+def test_page_says_what_to_know_and_what_leaves_the_device(page: Page) -> None:
+    page.goto("/")
+    expect(page.locator(".notice")).to_contain_text("An expression is not an emotion")
+    expect(page.locator(".notice")).to_contain_text("Article 5(1)(f)")
+    expect(page.locator("#where")).to_contain_text("Frames are sent to 127.0.0.1")
+    page.goto("/local")
+    expect(page.locator("#where")).to_contain_text("no picture leaves this device")
+
+
+def test_local_page_reads_with_the_network_cut(page: Page) -> None:
+    missing = [name for name in RUNTIME_FILES if not (static_folder() / "vendor" / name).is_file()]
+    need(not missing, "the browser's ONNX Runtime: make web-assets")
+    page.goto("/local")
+    page.evaluate("window.loaded = performance.now()")
+    start_camera(page, within_ms=20_000)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Stop").click()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    start_camera(page, within_ms=3000)
+    first = page.evaluate("document.querySelector('#fps').textContent")
+    page.wait_for_timeout(500)
+    assert sent == [], f"asked for {sent} at {first}"
+
+
+def test_local_page_reads_as_the_service_does(page: Page, service: Running) -> None:
+    need((static_folder() / "vendor" / RUNTIME_FILES[-1]).is_file(), "make web-assets")
+    page.goto("/local")
+    page.locator("#file").set_input_files(FACE)
+    expect(page.locator(".face")).to_have_count(1, timeout=20_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    row = next(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    answer = service.client.post("/predict", content=FACE.read_bytes()).json()
+    (face,) = answer["faces"]
+    for side, value in face["box"].items():
+        assert float(row[f"box.{side}"]) == pytest.approx(value, abs=3)
+    for label, value in face["probabilities"].items():
+        assert float(row[f"probabilities.{label}"]) == pytest.approx(value, abs=0.05)
+
+
+def test_local_page_says_how_to_get_what_is_missing(page: Page) -> None:
+    content: dict[str, Any] = {"runtime": False, "model": True}
+    page.route("**/local/settings.json", lambda route: route.fulfill(json=content))
+    page.goto("/local")
+    expect(page.get_by_role("alert")).to_contain_text("make web-assets")
+
+
+def test_documentation_works_without_the_internet(page: Page) -> None:
+    page.goto("/docs")
+    expect(page.locator(".opblock-post").first).to_be_visible(timeout=10_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_page_fits_every_screen(
+    browser: Browser, service: Running, view: str, scheme: Any, tmp_path: Path
+) -> None:
+    width, height = VIEWS[view]
+    context = browser.new_context(
+        base_url=service.url, viewport={"width": width, "height": height}, color_scheme=scheme
+    )
+    page = context.new_page()
+    page.goto("/")
+    folder = Path(os.environ.get("MIEN_SCREENSHOTS", tmp_path))
+    page.screenshot(path=folder / f"welcome-{view}-{scheme}.png", full_page=True)
+    start_camera(page, within_ms=5000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / f"live-{view}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
