@@ -144,7 +144,7 @@ def overlay_is_drawn(page: Page) -> bool:
 
 def test_csv_and_snapshot_are_downloaded(page: Page, tmp_path: Path) -> None:
     page.goto("/")
-    start_camera(page, within_ms=5000)
+    start_camera(page, within_ms=15_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     download.value.save_as(tmp_path / "readings.csv")
@@ -162,7 +162,7 @@ def test_csv_and_snapshot_are_downloaded(page: Page, tmp_path: Path) -> None:
 def test_picture_is_read_from_the_file_box_and_by_drop(page: Page) -> None:
     page.goto("/")
     page.locator("#file").set_input_files(FACE)
-    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+    expect(page.locator(".face")).to_have_count(1, timeout=15_000)
     page.reload()
     script = """(base64) => {
         const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -171,7 +171,7 @@ def test_picture_is_read_from_the_file_box_and_by_drop(page: Page) -> None:
         dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
     }"""
     page.evaluate(script, base64.b64encode(FACE.read_bytes()).decode())
-    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+    expect(page.locator(".face")).to_have_count(1, timeout=15_000)
 
 
 def test_what_is_no_picture_is_told(page: Page, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_everything_is_reached_by_keyboard(page: Page) -> None:
     assert {"start", "file"} <= set(reached)
     page.locator("#start").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".face")).to_have_count(1, timeout=5000)
+    expect(page.locator(".face")).to_have_count(1, timeout=15_000)
     assert page.evaluate("document.activeElement.id") == "stop"
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Start camera")).to_be_focused()
@@ -263,7 +263,7 @@ def test_page_fits_every_screen(
     page.goto("/")
     folder = Path(os.environ.get("MIEN_SCREENSHOTS", tmp_path))
     page.screenshot(path=folder / f"welcome-{view}-{scheme}.png", full_page=True)
-    start_camera(page, within_ms=5000)
+    start_camera(page, within_ms=15_000)
     page.wait_for_timeout(1500)
     page.screenshot(path=folder / f"live-{view}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
