@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -31,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How probabilities are made believable; all four fitted on held-out Training rows.
+    """How probabilities are made believable; all fitted on held-out Training rows.
 
     Attributes:
         temperature: logits are divided by it before the softmax.
@@ -55,6 +56,9 @@ class FileRecord:
     precision: str = "float32"
 
 
+_WHOLE_BOX = CropGeometry(scale=1.0, shift_y=0.0)
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """A network, described well enough to use, to judge and to train again.
@@ -64,6 +68,9 @@ class ModelCard:
             is the default one.
         input_hw: height and width of a crop in pixels.
         geometry: how live faces are framed.
+        confidence: of the first head.
+        head_confidence: of the other heads, by name. A head that is not in it was never
+            calibrated and is read by :class:`Confidence`'s defaults.
         files: weights files by name.
         metrics: by split, then by name; parts of 1.
         recipe: what :class:`mien.train.recipes.Recipe` was stored as.
@@ -73,8 +80,9 @@ class ModelCard:
     version: str
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"emotion": EMOTIONS})
     input_hw: tuple[int, int] = CROP_HW
-    geometry: CropGeometry = CropGeometry(scale=1.0, shift_y=0.0)
+    geometry: CropGeometry = _WHOLE_BOX
     confidence: Confidence = Confidence()
+    head_confidence: Mapping[str, Confidence] = field(default_factory=dict)
     parameters: int = 0
     multiply_adds: int = 0
     files: Mapping[str, FileRecord] = field(default_factory=dict)
@@ -96,7 +104,7 @@ class ModelCard:
         return asdict(self)
 
     def with_head(self, head: str) -> ModelCard:
-        """Return the card with ``head`` as the default.
+        """Return the card with ``head`` as the first, and so the default, head.
 
         Raises:
             ModelError: the network has no such head.
@@ -105,8 +113,15 @@ class ModelCard:
             raise ModelError(
                 f"{self.name} has no head '{head}': choose one of {', '.join(self.heads)}"
             )
-        others = {name: labels for name, labels in self.heads.items() if name != head}
-        return replace(self, heads={head: self.heads[head], **others})
+        if head == next(iter(self.heads)):
+            return self
+        confidences = {next(iter(self.heads)): self.confidence, **self.head_confidence}
+        return replace(
+            self,
+            heads={head: self.heads[head], **self.heads},
+            confidence=confidences.pop(head, Confidence()),
+            head_confidence=confidences,
+        )
 
 
 def card_path(model: Path) -> Path:
@@ -141,11 +156,19 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write the card whole or not at all."""
+    """Write the card whole or not at all.
+
+    Raises:
+        ModelError: the card holds what JSON cannot (NaN, an array), or the file cannot be
+            written.
+    """
     beside = path.with_name(path.name + ".tmp")
-    text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False)
-    beside.write_text(text + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except (OSError, TypeError, ValueError) as error:
+        raise ModelError(f"cannot write the model card {path}: {error}") from None
 
 
 def record_of(path: Path, precision: str = "float32") -> FileRecord:
@@ -162,24 +185,54 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _from_dict(content: dict[str, Any]) -> ModelCard:
-    unknown = set(content) - {each.name for each in fields(ModelCard)}
-    if unknown:
+# What a right answer depends on; the rest of a card informs and may be left out.
+_REQUIRED = frozenset(("name", "version", "heads", "input_hw", "geometry", "confidence"))
+
+
+def _from_dict(content: Any) -> ModelCard:
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object, got {type(content).__name__}")
+    if missing := _REQUIRED - set(content):
+        raise ValueError(f"missing {', '.join(sorted(missing))}")
+    if unknown := set(content) - {each.name for each in fields(ModelCard)}:
         raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
-    heads = {head: tuple(labels) for head, labels in content["heads"].items()}
-    if not heads or not all(heads.values()):
-        raise ValueError("heads: every head needs labels")
-    confidence = Confidence(**content["confidence"])
-    if not confidence.temperature > 0:
-        raise ValueError(f"temperature is {confidence.temperature}, expected above 0")
     height, width = content["input_hw"]
+    geometry = CropGeometry(**content["geometry"])
+    if not (0 < geometry.scale < math.inf and math.isfinite(geometry.shift_y)):
+        raise ValueError(f"geometry: expected a scale above 0 and a finite shift, got {geometry}")
     return ModelCard(
         **{
             **content,
-            "heads": heads,
+            "heads": _heads_of(content["heads"]),
             "input_hw": (int(height), int(width)),
-            "geometry": CropGeometry(**content["geometry"]),
-            "confidence": confidence,
-            "files": {name: FileRecord(**record) for name, record in content["files"].items()},
+            "geometry": geometry,
+            "confidence": _confidence_of(content["confidence"]),
+            "head_confidence": {
+                head: _confidence_of(each)
+                for head, each in content.get("head_confidence", {}).items()
+            },
+            "files": {
+                name: FileRecord(**record) for name, record in content.get("files", {}).items()
+            },
         }
     )
+
+
+def _heads_of(content: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    if not content:
+        raise ValueError("heads: expected at least one")
+    for head, labels in content.items():
+        named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        if not named or not labels or len(set(labels)) < len(labels):
+            raise ValueError(f"heads: expected a list of different labels for '{head}'")
+    return {head: tuple(labels) for head, labels in content.items()}
+
+
+def _confidence_of(content: dict[str, Any]) -> Confidence:
+    confidence = Confidence(**content)
+    if not 0 < confidence.temperature < math.inf:
+        raise ValueError(f"temperature is {confidence.temperature}, expected above 0")
+    for name in ("coverage", "set_threshold", "abstain_below"):
+        if not 0 <= getattr(confidence, name) <= 1:
+            raise ValueError(f"{name} is {getattr(confidence, name)}, expected 0 to 1")
+    return confidence

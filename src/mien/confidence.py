@@ -8,15 +8,18 @@ Source:
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import Confidence
+from mien.errors import InputError
 from mien.types import Logits
 
 __all__ = [
+    "Probabilities",
     "abstention_threshold",
     "expected_calibration_error",
     "fit_confidence",
@@ -26,15 +29,14 @@ __all__ = [
     "softmax",
 ]
 
-Probabilities = NDArray[np.float64]
-_Truth = NDArray[np.integer[Any]]
+#: float64 (N, C), rows summing to 1, columns in the card's label order.
+Probabilities: TypeAlias = NDArray[np.float64]
+_Truth: TypeAlias = NDArray[np.integer[Any]]
 
 
 def softmax(logits: Logits, temperature: float = 1.0) -> Probabilities:
     """Return float64 (N, C), rows summing to 1, of ``logits / temperature``."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return np.exp(_log_softmax(logits, temperature))
 
 
 def fit_temperature(logits: Logits, truth: _Truth) -> float:
@@ -42,7 +44,11 @@ def fit_temperature(logits: Logits, truth: _Truth) -> float:
 
     Cross-entropy is convex in the inverse temperature, so golden-section search over its
     logarithm finds the one minimum; to 0.01 %.
+
+    Raises:
+        InputError: there is no row, or not one truth for each.
     """
+    _check_rows(logits, truth)
     low, high = np.log(0.05), np.log(20.0)
     ratio = (np.sqrt(5) - 1) / 2
     while high - low > 1e-4:
@@ -60,11 +66,16 @@ def set_threshold(probabilities: Probabilities, truth: _Truth, coverage: float) 
     """Return the least probability that a label in a prediction set has.
 
     With it, sets of exchangeable new rows hold the true label with at least ``coverage``
-    probability, whatever the network.
+    probability, whatever the network. With too few rows to promise that, it is 0: every
+    label belongs to every set.
+
+    Raises:
+        InputError: there is no row, or not one truth for each.
     """
+    _check_rows(probabilities, truth)
     count = len(truth)
     scores = np.sort(probabilities[np.arange(count), truth])
-    rank = int(np.floor((count + 1) * (1 - coverage)))  # from below: the smallest kept score
+    rank = count + 1 - math.ceil((count + 1) * coverage)  # from below: the smallest kept score
     return float(scores[rank - 1]) if rank >= 1 else 0.0
 
 
@@ -78,14 +89,23 @@ def prediction_set(
 
 
 def abstention_threshold(probabilities: Probabilities, answered: float) -> float:
-    """Return the top probability that the part ``answered`` of the rows reaches."""
+    """Return the top probability that the part ``answered`` of the rows reaches.
+
+    Raises:
+        InputError: there is no row.
+    """
+    if len(probabilities) == 0:
+        raise InputError("expected at least one held-out row, got none")
     return float(np.quantile(probabilities.max(axis=1), 1 - answered))
 
 
 def expected_calibration_error(
     probabilities: Probabilities, truth: _Truth, bins: int = 15
 ) -> float:
-    """Return the mean distance of confidence from accuracy over equally wide bins."""
+    """Return the mean distance of confidence from accuracy over equally wide bins.
+
+    Weighted by the rows of a bin; 0 to 1, and 0 if there is no row.
+    """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -106,6 +126,9 @@ def fit_confidence(
         truth: (N,) columns.
         coverage: of the prediction sets.
         answered: the part of readings that are to name one emotion; the rest is uncertain.
+
+    Raises:
+        InputError: there is no row, or not one truth for each.
     """
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits, temperature)
@@ -117,6 +140,19 @@ def fit_confidence(
     )
 
 
+def _log_softmax(logits: Logits, temperature: float) -> Probabilities:
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)))
+
+
 def _cross_entropy(logits: Logits, truth: _Truth, temperature: float) -> float:
-    chosen = softmax(logits, temperature)[np.arange(len(truth)), truth]
-    return float(-np.log(np.maximum(chosen, 1e-300)).mean())
+    return -float(_log_softmax(logits, temperature)[np.arange(len(truth)), truth].mean())
+
+
+def _check_rows(values: NDArray[np.floating[Any]], truth: _Truth) -> None:
+    if len(values) == 0 or len(values) != len(truth):
+        raise InputError(
+            "expected at least one held-out row and one truth for each, "
+            f"got {len(values)} and {len(truth)}"
+        )

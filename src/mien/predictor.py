@@ -1,24 +1,27 @@
 """From pictures to readings: detect, crop, classify, weigh.
 
-    from mien import Predictor
-    for reading in Predictor().read("photo.jpg"):
-        print(reading.face.box, reading.top, reading.confidence)
+from mien import Predictor
+for reading in Predictor().read("photo.jpg"):
+    print(reading.face.box, reading.top, reading.confidence)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mien.confidence import Probabilities, prediction_set, softmax
+from mien.errors import ModelError
 from mien.faces import CenterFace, Detector, crop_faces
 from mien.images import Source, from_any
 from mien.runtime import Session, open_session
 from mien.types import Crops, Face, Image, Reading
 
 __all__ = ["Predictor", "readings_from"]
+
+# Faces that go through the network together: more are no faster and take more memory.
+_BATCH = 128
 
 
 class Predictor:
@@ -33,8 +36,8 @@ class Predictor:
     """
 
     def __init__(self, detector: Detector | None = None, session: Session | None = None) -> None:
-        self.detector = detector or CenterFace()
-        self.session = session or open_session()
+        self.detector = CenterFace() if detector is None else detector
+        self.session = open_session() if session is None else session
 
     def read(self, source: Source) -> tuple[Reading, ...]:
         """Read one image: a path, the bytes of a file, an RGB array or a Pillow image.
@@ -62,16 +65,17 @@ class Predictor:
         """Read faces that are already known, per image; for trackers and other detectors."""
         crops = [self.crop(image, found) for image, found in zip(images, faces, strict=True)]
         flat = [face for found in faces for face in found]
-        readings = iter(
-            self.read_crops(np.concatenate(crops), flat) if crops else ()
-        )
+        readings = iter(self.read_crops(np.concatenate(crops), flat) if crops else ())
         return [tuple(next(readings) for _ in found) for found in faces]
 
     def read_crops(self, crops: Crops, faces: Sequence[Face]) -> tuple[Reading, ...]:
         """Read crops, one for each face."""
-        card = self.session.card
-        probabilities = softmax(self.session(crops), card.confidence.temperature)
-        return readings_from(probabilities, faces, self.session)
+        logits = [
+            self.session(crops[start : start + _BATCH])
+            for start in range(0, max(len(crops), 1), _BATCH)
+        ]
+        temperature = self.session.card.confidence.temperature
+        return readings_from(softmax(np.concatenate(logits), temperature), faces, self.session)
 
     def crop(self, image: Image, faces: tuple[Face, ...]) -> Crops:
         """Cut faces out as the network was trained to see them."""
@@ -81,7 +85,16 @@ class Predictor:
 def readings_from(
     probabilities: Probabilities, faces: Sequence[Face], session: Session
 ) -> tuple[Reading, ...]:
-    """Wrap probabilities (N, C) of N faces in readings, by the rules of the model's card."""
+    """Wrap probabilities (N, C) of N faces in readings, by the rules of the model's card.
+
+    Raises:
+        ModelError: the network gave something else than finite numbers.
+    """
+    if not np.isfinite(probabilities).all():
+        raise ModelError(
+            f"the model {session.card.name} gave logits that are not finite: its weights are "
+            "damaged, or overflow in its precision"
+        )
     labels, confidence = session.card.labels, session.card.confidence
     readings = []
     for face, row in zip(faces, probabilities.tolist(), strict=True):

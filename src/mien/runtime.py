@@ -6,11 +6,12 @@ graph; labels, geometry and temperature are in the card.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,13 @@ __all__ = [
     "LiteRtSession",
     "OnnxSession",
     "Session",
+    "check_crops",
     "default_model",
     "open_session",
 ]
 
-#: ONNX Runtime's providers by the names users give; ``auto`` takes the first one present.
+#: ONNX Runtime's providers by the names users give. ``auto`` is CUDA where it can be used and
+#: else the CPU; CoreML only by name, since it may compute in float16 and so differ.
 DEVICES = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -52,7 +55,7 @@ class Session(Protocol):
 
 
 def open_session(
-    path: Path | None = None,
+    path: str | os.PathLike[str] | None = None,
     *,
     head: str | None = None,
     device: str = "auto",
@@ -71,18 +74,13 @@ def open_session(
         ConfigError: the device is unknown or not present.
         MissingExtra: the file needs a runtime that is not installed.
     """
-    path = path or default_model()
+    path = default_model() if path is None else Path(path)
     if path.suffix not in _OPENERS:
-        raise ModelError(f"{path}: expected a file ending in {' or '.join(_OPENERS)}")
+        raise ModelError(f"{path}: expected a model file ending in {' or '.join(_OPENERS)}")
     if not path.is_file():
-        raise ModelError(f"no model at {path}")
+        raise ModelError(f"{path}: there is no such model file; check the path")
     card = read_card(card_path(path))
-    record = card.files.get(path.name)
-    if record is not None and record.sha256 != sha256_of(path):
-        raise ModelError(
-            f"{path} is not the file its card describes (SHA-256 differs): "
-            "restore it, or write a card for it"
-        )
+    _check_record(path, card)
     return _OPENERS[path.suffix](path, card.with_head(head) if head else card, device, threads)
 
 
@@ -94,9 +92,7 @@ def default_model() -> Path:
 class OnnxSession:
     """A network run by ONNX Runtime. Shared by all threads: ``run`` releases the GIL."""
 
-    def __init__(
-        self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0
-    ) -> None:
+    def __init__(self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0) -> None:
         import onnxruntime
 
         self.card = card
@@ -108,18 +104,17 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         except Exception as error:  # ONNX Runtime has no common root for its errors
             raise ModelError(f"{path} is not a usable ONNX model: {error}") from None
-        head = next(iter(card.heads))
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        if head not in outputs:
-            raise ModelError(f"{path} has no output '{head}': it has {', '.join(outputs)}")
-        if outputs[head][-1] != len(card.labels):
-            raise ModelError(
-                f"{path}: head '{head}' has {outputs[head][-1]} columns, "
-                f"its card has {len(card.labels)} labels"
+        if device != "auto" and DEVICES[device] not in self._session.get_providers():
+            raise ConfigError(
+                f"device '{device}' is offered, but could not be started: look at its driver "
+                "and libraries, or choose auto or cpu"
             )
-        self._head = head
-        self._input = self._session.get_inputs()[0].name
-        self._dtype = np.uint8 if "uint8" in self._session.get_inputs()[0].type else np.float32
+        source = self._session.get_inputs()[0]
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        self._head = next(iter(card.heads))
+        _check_graph(path, card, source.shape, outputs)
+        self._input = source.name
+        self._dtype = np.uint8 if "uint8" in source.type else np.float32
 
     def __call__(self, crops: Crops) -> Logits:
         """Return logits; see :class:`Session`."""
@@ -137,39 +132,37 @@ class LiteRtSession:
     An int8 model gets its crops and gives its logits by the scales stored in the file.
     """
 
-    def __init__(
-        self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0
-    ) -> None:
+    def __init__(self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0) -> None:
         if device not in ("auto", "cpu"):
             raise ConfigError(f"a .tflite model runs on the CPU only, not on '{device}'")
         self.card = card
         self._content = path.read_bytes()
         self._path, self._threads = path, threads or None
         self._local = threading.local()
-        self._interpreter()
+        self._opened()  # a bad file is found here, not at the first crop
 
     def __call__(self, crops: Crops) -> Logits:
         """Return logits; see :class:`Session`."""
         check_crops(crops, self.card)
         if len(crops) == 0:
             return np.empty((0, len(self.card.labels)), np.float32)
-        interpreter = self._interpreter()
-        source = interpreter.get_input_details()[0]
-        if tuple(source["shape"]) != crops.shape:
-            interpreter.resize_tensor_input(source["index"], crops.shape)
-            interpreter.allocate_tensors()
-        interpreter.set_tensor(source["index"], _quantise(crops, source))
-        interpreter.invoke()
-        target = self._output(interpreter)
-        return _dequantise(interpreter.get_tensor(target["index"]), target)
+        opened = self._opened()
+        if self._local.batch != len(crops):
+            opened.interpreter.resize_tensor_input(opened.source["index"], crops.shape)
+            opened.interpreter.allocate_tensors()
+            self._local.batch = len(crops)
+        opened.interpreter.set_tensor(opened.source["index"], _quantise(crops, opened.source))
+        opened.interpreter.invoke()
+        return _dequantise(opened.interpreter.get_tensor(opened.target["index"]), opened.target)
 
-    def _interpreter(self) -> Any:
-        found = getattr(self._local, "interpreter", None)
+    def _opened(self) -> _Opened:
+        found: _Opened | None = getattr(self._local, "opened", None)
         if found is None:
-            found = self._local.interpreter = self._open()
+            found = self._local.opened = self._open()
+            self._local.batch = None
         return found
 
-    def _open(self) -> Any:
+    def _open(self) -> _Opened:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
@@ -179,17 +172,34 @@ class LiteRtSession:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._path} is not a usable LiteRT model: {error}") from None
-        self._output(interpreter)
-        return interpreter
+        source = interpreter.get_input_details()[0]
+        target = self._output(interpreter)
+        shapes = {next(iter(self.card.heads)): target["shape_signature"].tolist()}
+        _check_graph(self._path, self.card, [None, *source["shape"][1:].tolist()], shapes)
+        return _Opened(interpreter, source, target)
 
     def _output(self, interpreter: Any) -> dict[str, Any]:
-        """Find the output by its number of columns: LiteRT files do not keep output names."""
-        columns = len(self.card.labels)
-        for details in interpreter.get_output_details():
-            if details["shape"][-1] == columns:
-                found: dict[str, Any] = details
-                return found
-        raise ModelError(f"{self._path} has no output with the card's {columns} labels")
+        """Find the head's output: by name if the file kept it, else by its columns."""
+        head, columns = next(iter(self.card.heads)), len(self.card.labels)
+        for key, names in interpreter.get_signature_list().items():
+            if head in names["outputs"]:
+                runner = interpreter.get_signature_runner(key)
+                named: dict[str, Any] = runner.get_output_details()[head]
+                return named
+        outputs: list[dict[str, Any]] = interpreter.get_output_details()
+        fitting = [details for details in outputs if details["shape"][-1] == columns]
+        if len(fitting) != 1:
+            raise ModelError(
+                f"{self._path}: no output is named '{head}', and {len(fitting)} of "
+                f"{len(outputs)} have the card's {columns} columns: expected one of them"
+            )
+        return fitting[0]
+
+
+class _Opened(NamedTuple):
+    interpreter: Any
+    source: dict[str, Any]
+    target: dict[str, Any]
 
 
 class FakeSession:
@@ -217,8 +227,8 @@ class FakeSession:
 
     def _by_brightness(self, crops: Crops) -> NDArray[np.floating[Any]]:
         classes = len(self.card.labels)
-        label = crops.reshape(len(crops), -1).mean(axis=1) * classes / 256
-        return -np.abs(np.arange(classes) + 0.5 - label[:, None])
+        label = crops.mean(axis=(1, 2, 3)) * classes / 256
+        return np.asarray(-np.abs(np.arange(classes) + 0.5 - label[:, None]))
 
 
 def check_crops(crops: Crops, card: ModelCard) -> None:
@@ -234,9 +244,49 @@ def check_crops(crops: Crops, card: ModelCard) -> None:
         )
 
 
+def _check_record(path: Path, card: ModelCard) -> None:
+    """Refuse weights that are not those the card was written for; it may list none."""
+    if not card.files:
+        return
+    record = card.files.get(path.name)
+    if record is None:
+        raise ModelError(
+            f"{path} is none of the files its card describes ({', '.join(card.files)}): "
+            f"write a card for it, {path.name}.card.json"
+        )
+    if record.sha256 != sha256_of(path):
+        raise ModelError(
+            f"{path} is not the file its card describes (SHA-256 differs): "
+            "restore it, or write a card for it"
+        )
+
+
+def _check_graph(
+    path: Path,
+    card: ModelCard,
+    input_shape: Sequence[int | str | None],
+    outputs: dict[str, Sequence[int | str | None]],
+) -> None:
+    """Refuse a graph that does not take and give what its card says."""
+    head, columns = next(iter(card.heads)), len(card.labels)
+    if head not in outputs:
+        raise ModelError(f"{path} has no output '{head}': it has {', '.join(outputs)}")
+    if len(outputs[head]) != 2 or outputs[head][1] != columns:
+        raise ModelError(
+            f"{path}: output '{head}' has shape {list(outputs[head])}, but its card has "
+            f"{columns} labels: expected [N, {columns}]"
+        )
+    expected = [*card.input_hw, 1]
+    if list(input_shape[1:]) != expected or isinstance(input_shape[0], int):
+        raise ModelError(
+            f"{path} takes input of shape {list(input_shape)}, but its card says "
+            f"{['N', *expected]} with any N"
+        )
+
+
 def _providers(device: str, available: list[str]) -> list[str]:
     if device == "auto":
-        wanted = [DEVICES["cuda"], DEVICES["coreml"], DEVICES["cpu"]]
+        wanted = (DEVICES["cuda"], DEVICES["cpu"])
         return [provider for provider in wanted if provider in available]
     if device not in DEVICES:
         raise ConfigError(f"no device '{device}': choose auto, {', '.join(DEVICES)}")
@@ -253,14 +303,14 @@ def _quantise(crops: Crops, details: dict[str, Any]) -> NDArray[Any]:
     scale, zero = details["quantization"]
     limits = np.iinfo(details["dtype"])
     steps = np.rint(crops.astype(np.float32) / scale + zero)
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+    return np.asarray(np.clip(steps, limits.min, limits.max), details["dtype"])
 
 
 def _dequantise(values: NDArray[Any], details: dict[str, Any]) -> Logits:
     if details["dtype"] == np.float32:
         return np.asarray(values, np.float32)
     scale, zero = details["quantization"]
-    return (values.astype(np.float32) - zero) * np.float32(scale)
+    return np.asarray((values.astype(np.float32) - zero) * scale, np.float32)
 
 
 _OPENERS: dict[str, Callable[[Path, ModelCard, str, int], Session]] = {

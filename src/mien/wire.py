@@ -11,6 +11,10 @@ JSON:
      "set": ["happy"], "uncertain": false,
      "identity": 3}                                     in video only, else null
 
+An image is ``{"image": its name, "width": 512, "height": 512, "faces": [...]}``, with the size
+that boxes refer to, after the EXIF turn. One that could not be read has, instead of all but
+its name, ``"error": {"code": "broken_image", "message": "..."}``.
+
 As a row of a table the same names are joined by dots: ``box.x``, ``probabilities.angry``;
 ``set`` is joined by spaces and landmarks are left out.
 """
@@ -20,14 +24,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from operator import index
+from typing import Any, TypeAlias
 
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 from mien.types import EMOTIONS, Box, Face, Point, Reading
 
 __all__ = [
     "csv_fields",
+    "failure_to_dict",
+    "image_to_dict",
     "reading_from_dict",
     "reading_to_dict",
     "reading_to_row",
@@ -36,7 +44,14 @@ __all__ = [
 ]
 
 
-def reading_to_dict(reading: Reading) -> dict[str, Any]:
+# By which a sum of shares may leave 0 to 1.
+_ROUNDING = 1e-6
+
+#: What becomes a JSON object.
+Json: TypeAlias = dict[str, Any]
+
+
+def reading_to_dict(reading: Reading) -> Json:
     """Return the reading as plain JSON values; probabilities stay unrounded."""
     return {
         "box": reading.face.box._asdict(),
@@ -54,24 +69,47 @@ def reading_to_dict(reading: Reading) -> dict[str, Any]:
 def reading_from_dict(content: Mapping[str, Any]) -> Reading:
     """Return the reading that :func:`reading_to_dict` was given.
 
+    ``emotion`` and ``confidence`` follow from the probabilities and are not looked at.
+
     Raises:
-        InputError: a field is missing or of the wrong kind.
+        InputError: a field is missing, of the wrong kind or out of range.
     """
     try:
+        labels = tuple(content["probabilities"])
+        if not labels or not set(content["set"]) <= set(labels):
+            raise ValueError("a set holds labels that have a probability")
+        if not isinstance(content["uncertain"], bool):
+            raise TypeError("uncertain is true or false")
+        identity = content["identity"]
         return Reading(
             Face(
-                Box(**content["box"]),
-                float(content["score"]),
-                tuple(Point(float(x), float(y)) for x, y in content["landmarks"]),
+                Box(*(index(content["box"][side]) for side in Box._fields)),
+                _share(content["score"]),
+                tuple(Point(_number(x), _number(y)) for x, y in content["landmarks"]),
             ),
-            tuple(float(value) for value in content["probabilities"].values()),
-            tuple(content["probabilities"]),
-            tuple(content["set"]),
-            bool(content["uncertain"]),
-            content["identity"],
+            tuple(_share(value) for value in content["probabilities"].values()),
+            labels,
+            set=tuple(content["set"]),
+            uncertain=content["uncertain"],
+            identity=None if identity is None else index(identity),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"not a reading: {type(error).__name__}: {error}") from None
+
+
+def image_to_dict(name: str, size_hw: tuple[int, int], readings: Sequence[Reading]) -> Json:
+    """Return what was read in one image; no face is an empty list."""
+    return {
+        "image": name,
+        "width": size_hw[1],
+        "height": size_hw[0],
+        "faces": [reading_to_dict(reading) for reading in readings],
+    }
+
+
+def failure_to_dict(name: str, error: MienError) -> Json:
+    """Return why an image was not read."""
+    return {"image": name, "error": {"code": error.code, "message": str(error)}}
 
 
 def to_json(content: Any, *, indent: int | None = None) -> str:
@@ -116,3 +154,16 @@ def to_csv(rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"expected a number, got {value!r}")
+    return float(value)
+
+
+def _share(value: Any) -> float:
+    number = _number(value)
+    if not -_ROUNDING <= number <= 1 + _ROUNDING:
+        raise ValueError(f"expected 0 to 1, got {value!r}")
+    return number
