@@ -39,7 +39,7 @@ from mien.service.access import key_of, origin_allowed
 from mien.service.deps import Services, services_of, within
 from mien.service.engine import Engine, Outcome
 from mien.service.errors import ServiceError, public_error
-from mien.service.smoothing import Smoother
+from mien.tracking import Tracker, TrackingRules
 from mien.wire import reading_to_dict, to_json
 
 __all__ = ["Close", "Conversation", "Frames", "State", "router"]
@@ -132,7 +132,7 @@ class Conversation:
         self._frames = Frames(max(1, settings.socket_queue - 1))
         self._limits = replace(settings.image_limits, max_bytes=settings.socket_bytes)
         self._hello = _Hello()
-        self._smoother = Smoother()
+        self._tracker = Tracker()
         self._reader: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -213,6 +213,8 @@ class Conversation:
 
     def _start_reading(self) -> None:
         self.state = State.STREAMING
+        rules = TrackingRules(self._engine.card.confidence)
+        self._tracker = Tracker(rules if self._hello.smooth else replace(rules, smooth_s=0.0))
         self._reader = asyncio.create_task(self._read_frames(), name="socket-reader")
 
     def _has_key(self, key: str) -> bool:
@@ -237,7 +239,7 @@ class Conversation:
     async def _read(self, frame: Frame) -> dict[str, Any]:
         with within(self._services.settings.timeout_s, "timeout", "reading took too long"):
             outcome = await self._engine.read(frame.data, self._limits)
-        readings = self._smoother.step(outcome.readings, frame.arrived_s, self._hello.smooth)
+        readings = self._tracker.follow(outcome.readings, frame.arrived_s)
         return self._answer(frame, replace(outcome, readings=readings))
 
     def _answer(self, frame: Frame, outcome: Outcome) -> dict[str, Any]:
