@@ -1,62 +1,40 @@
 """One training run, readable in one sitting.
 
-A run lives in a folder: ``recipe.yaml``, ``log.csv`` (a row an epoch), ``curves.png``,
-``checkpoint.npz`` (everything that an exact continuation needs), ``best.npz`` and
-``last.npz`` (weights alone). Files are written beside and renamed, so that a run killed at
-any moment continues from its last whole epoch and ends with the same numbers.
+Killed at any moment, a run continues from its last whole epoch and ends with the same
+numbers. What lies in its folder is told in :mod:`mien.train.runs`.
 
 Works on Keras' TensorFlow and torch back ends alike.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, TrainingError
-from mien.train import nets
+from mien.train import nets, runs
 from mien.train.augment import augment
 from mien.train.data import Dataset, hold_out, vote_distribution
+from mien.train.metrics import accuracy_and_loss
 from mien.train.nets.parts import FusedBatchNormalization
-from mien.train.recipes import Recipe, TrainingPart, load_recipe
-from mien.types import EMOTIONS
+from mien.train.recipes import Recipe, TrainingPart
+from mien.train.runs import EpochLog
+from mien.types import EMOTIONS, Crops
 
-__all__ = ["EpochLog", "Progress", "fit", "learning_rate_at", "read_log", "trained_model"]
+__all__ = ["Progress", "fit", "learning_rate_at"]
 
-Weights = list[NDArray[Any]]
+_Arrays = list[NDArray[Any]]
 
 _EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class EpochLog:
-    """One row of ``log.csv``; the accuracies are parts of 1.
-
-    Attributes:
-        accuracy: on the augmented training pictures, while the weights changed.
-        held_out_accuracy: of the evaluated (averaged) weights; NaN if nothing is held out.
-        held_out_loss: cross-entropy in nats, the same.
-        seconds: for the epoch, evaluation included.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    held_out_accuracy: float
-    held_out_loss: float
-    learning_rate: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -91,41 +69,25 @@ def fit(
 
     Raises:
         ConfigError: the folder holds a run and ``resume`` is off, or the recipe differs.
-        TrainingError: the loss is no longer a number, or memory ran out.
+        TrainingError: the loss is no longer a number, memory ran out, or the checkpoint
+            cannot be continued.
     """
-    _prepare_folder(recipe, run_dir, resume)
+    runs.open_folder(run_dir, recipe, dataset, resume=resume)
     run = _Run(recipe, dataset, run_dir)
     log = run.restore() if resume else []
     try:
         for epoch in range(len(log), recipe.training.epochs):
-            row = run.one_epoch(epoch, on_step)
-            log.append(row)
-            _write_log(run_dir / "log.csv", log)
+            log.append(run.one_epoch(epoch, on_step))
             run.save(log)
-            on_epoch(row)
-    except MemoryError:
-        raise TrainingError(_no_memory(recipe)) from None
+            on_epoch(log[-1])
     except Exception as error:  # each back end has its own exception for a full memory
-        if "memory" in str(error).lower() or "exhausted" in type(error).__name__.lower():
-            raise TrainingError(_no_memory(recipe)) from error
-        raise
+        if not _is_full_memory(error):
+            raise
+        raise TrainingError(
+            f"memory ran out with batches of {recipe.training.batch_size}: lower batch_size, "
+            f"which makes it a new run; the last whole epoch is kept in {run_dir}"
+        ) from error
     return log
-
-
-def trained_model(run_dir: Path) -> keras.Model:
-    """Build the network of a finished or stopped run with the weights the run is for.
-
-    Raises:
-        TrainingError: the run has not finished an epoch.
-    """
-    recipe = load_recipe(run_dir / "recipe.yaml")
-    path = run_dir / f"{recipe.training.keep}.npz"
-    if not path.is_file():
-        raise TrainingError(f"{run_dir} holds no trained weights yet: no {path.name}")
-    model = nets.build(recipe.model.architecture)
-    with np.load(path) as arrays:
-        model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
-    return model
 
 
 def learning_rate_at(position: float, training: TrainingPart) -> float:
@@ -141,38 +103,22 @@ def learning_rate_at(position: float, training: TrainingPart) -> float:
     return training.min_learning_rate + span * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 
-def read_log(path: Path) -> list[EpochLog]:
-    """Read ``log.csv``."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            EpochLog(
-                **{
-                    field.name: (int if field.name == "epoch" else float)(row[field.name])
-                    for field in fields(EpochLog)
-                }
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
 class _Run:
     """The state of one run: network, optimiser, averaged weights, targets."""
 
     def __init__(self, recipe: Recipe, dataset: Dataset, run_dir: Path) -> None:
         training = recipe.training
         keras.utils.set_random_seed(training.seed)
-        self.recipe, self.run_dir = recipe, run_dir
+        self.recipe, self.dataset, self.run_dir = recipe, dataset, run_dir
         self.rows, self.held_out = hold_out(dataset, training.validation_split, training.seed)
-        self.dataset = dataset
         options = nets.NetOptions(
             dropout=recipe.model.dropout,
             l2=training.l2,
             any_size=training.small_epochs > 0,
             norm=FusedBatchNormalization,
         )
-        self.full_model = nets.build(recipe.model.architecture, options)
-        self.model = nets.logits_of(self.full_model)
-        self.heads = tuple(self.model.output.keys())
+        self.model = nets.logits_of(nets.build(recipe.model.architecture, options))
+        self.heads = tuple(self.model.output)
         self.targets, self.weights = _targets(dataset, self.heads, training)
         self.optimiser = _optimiser(training)
         self.model.compile(
@@ -185,6 +131,7 @@ class _Run:
                 for head in self.heads
             },
             metrics={"emotion": [keras.metrics.CategoricalAccuracy(name="accuracy")]},
+            jit_compile=False,  # XLA made a step 2 to 10 times slower on the CPU
         )
         self.optimiser.build(self.model.trainable_variables)
         self.averaged = _copies(self.model.weights)
@@ -195,34 +142,23 @@ class _Run:
         training = self.recipe.training
         begin = time.monotonic()
         generator = np.random.default_rng([training.seed, epoch])
-        order = generator.permutation(self.rows)
         # A last batch of a few rows would spoil batch normalisation's averages: leave it out.
+        order = generator.permutation(self.rows)
         steps = max(len(order) // training.batch_size, 1)
-        size_px = training.small_px if epoch < training.small_epochs else None
-        how = self.recipe.preprocessing.augment_by()
-        losses: list[float] = []
-        accuracies: list[float] = []
-        for step, rows in enumerate(islice(_batches(order, training.batch_size), steps)):
+        batches = _batches(order[: steps * training.batch_size], training.batch_size)
+        losses, accuracies, rate = [], [], 0.0
+        for step, rows in enumerate(batches):
             rate = learning_rate_at(epoch + step / steps, training)
-            self.optimiser.learning_rate.assign(rate)
-            results = self.model.train_on_batch(
-                augment(self.dataset.crops[rows], how, generator, size_px).astype(np.float32),
-                {head: self.targets[head][rows] for head in self.heads},
-                sample_weight={head: self.weights[head][rows] for head in self.heads},
-                return_dict=True,
-            )
-            losses.append(float(results["loss"]))
-            accuracies.append(
-                float(next(results[key] for key in results if key.endswith("accuracy")))
-            )
-            if not math.isfinite(losses[-1]):
+            loss, accuracy = self._one_step(rows, rate, self._size_px(epoch), generator)
+            losses.append(loss)
+            accuracies.append(accuracy)
+            if not math.isfinite(loss):
                 raise TrainingError(
-                    f"the loss is {losses[-1]} in epoch {epoch + 1}, step {step + 1}: lower "
+                    f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}: lower "
                     f"learning_rate; the last whole epoch is kept in {self.run_dir}"
                 )
-            self._average()
-            on_step(Progress(epoch + 1, training.epochs, step + 1, steps, losses[-1]))
-        held_out_accuracy, held_out_loss = self._evaluate()
+            on_step(Progress(epoch + 1, training.epochs, step + 1, steps, loss))
+        held_out_accuracy, held_out_loss = self._evaluate(self._size_px(epoch))
         return EpochLog(
             epoch=epoch + 1,
             loss=float(np.mean(losses)),
@@ -234,37 +170,67 @@ class _Run:
         )
 
     def save(self, log: list[EpochLog]) -> None:
+        """Write everything that changed; the checkpoint last, since it says what counts."""
+        epochs, score = len(log), log[-1].held_out_accuracy
         weights = _numbered("w", self.averaged)
-        _save(self.run_dir / "last.npz", weights)
-        score = log[-1].held_out_accuracy
-        if not score <= self.best:  # also when nothing is held out and the score is NaN
-            self.best = score
-            _save(self.run_dir / "best.npz", weights)
-        _plot(self.run_dir / "curves.png", log)
-        _save(
-            self.run_dir / "checkpoint.npz",
-            {
-                **_numbered("v", _copies(self._all())),
-                **weights,
-                "epochs": np.array(len(log)),
-                "steps": np.array(self.steps_done),
-                "best": np.array(self.best),
-            },
-        )
+        runs.write_log(self.run_dir, log)
+        runs.write_curves(self.run_dir, log)
+        runs.save_arrays(self.run_dir / "last.npz", weights)
+        # Accuracies on small pictures do not compare with those on whole ones.
+        small = epochs <= self.recipe.training.small_epochs
+        if small or not score <= self.best:  # also when nothing is held out and it is NaN
+            self.best = self.best if small else score
+            runs.save_arrays(self.run_dir / "best.npz", weights)
+        checkpoint = {
+            **_numbered("v", _copies(self._changing())),
+            **weights,
+            "epochs": np.array(epochs),
+            "steps": np.array(self.steps_done),
+            "best": np.array(self.best),
+            "backend": np.array(keras.backend.backend()),
+        }
+        runs.save_arrays(self.run_dir / "checkpoint.npz", checkpoint)
 
     def restore(self) -> list[EpochLog]:
+        """Take up the state of the last whole epoch; none yet is a fresh start."""
         path = self.run_dir / "checkpoint.npz"
         if not path.is_file():
             return []
-        with np.load(path) as arrays:
-            for index, variable in enumerate(self._all()):
-                variable.assign(arrays[f"v{index}"])
-            self.averaged = [arrays[f"w{index}"] for index in range(len(self.averaged))]
-            self.steps_done, self.best = int(arrays["steps"]), float(arrays["best"])
-            epochs = int(arrays["epochs"])
-        return read_log(self.run_dir / "log.csv")[:epochs]
+        arrays = runs.load_arrays(path)
+        backend = str(arrays.get("backend", keras.backend.backend()))
+        if backend != keras.backend.backend():
+            raise TrainingError(
+                f"{self.run_dir} was trained with {backend}: continue it with "
+                f"KERAS_BACKEND={backend}, or begin a new run"
+            )
+        for index, variable in enumerate(self._changing()):
+            variable.assign(arrays[f"v{index}"])
+        self.averaged = [arrays[f"w{index}"] for index in range(len(self.averaged))]
+        self.steps_done, self.best = int(arrays["steps"]), float(arrays["best"])
+        return runs.read_log(self.run_dir)[: int(arrays["epochs"])]
 
-    def _all(self) -> list[keras.Variable]:
+    def _one_step(
+        self, rows: NDArray[np.int64], rate: float, size_px: int, generator: np.random.Generator
+    ) -> tuple[float, float]:
+        how = self.recipe.preprocessing.augment_by()
+        crops = augment(self.dataset.crops[rows], how, generator, size_px)
+        self.optimiser.learning_rate.assign(rate)
+        results = self.model.train_on_batch(
+            crops.astype(np.float32),
+            {head: self.targets[head][rows] for head in self.heads},
+            sample_weight={head: self.weights[head][rows] for head in self.heads},
+            return_dict=True,
+        )
+        self._average()
+        accuracy = next(value for name, value in results.items() if name.endswith("accuracy"))
+        return float(results["loss"]), float(accuracy)
+
+    def _size_px(self, epoch: int) -> int:
+        training = self.recipe.training
+        whole_px = self.dataset.crops.shape[1]
+        return training.small_px if epoch < training.small_epochs else whole_px
+
+    def _changing(self) -> list[keras.Variable]:
         """Everything that changes while training, dropout's random state included."""
         seen = {id(v): v for v in (*self.model.variables, *self.optimiser.variables)}
         return list(seen.values())
@@ -281,24 +247,19 @@ class _Run:
             mean *= decay
             mean += (1 - decay) * keras.ops.convert_to_numpy(variable)
 
-    def _evaluate(self) -> tuple[float, float]:
+    def _evaluate(self, size_px: int) -> tuple[float, float]:
+        """Judge the averaged weights, at the size trained on: another one tells little."""
         if len(self.held_out) == 0:
             return math.nan, math.nan
         current = _copies(self.model.weights)
         self.model.set_weights(self.averaged)
-        crops = self.dataset.crops[self.held_out].astype(np.float32)
-        logits = np.concatenate(
-            [
-                keras.ops.convert_to_numpy(self.model(batch, training=False)["emotion"])
-                for batch in _batches(crops, _EVALUATION_BATCH)
-            ]
-        )
+        crops = _resized(self.dataset.crops[self.held_out], size_px)
+        logits = [
+            self.model.predict_on_batch(batch.astype(np.float32))["emotion"]
+            for batch in _batches(crops, _EVALUATION_BATCH)
+        ]
         self.model.set_weights(current)
-        truth = self.dataset.emotion[self.held_out]
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        chosen = shifted[np.arange(len(truth)), truth]
-        loss = float((np.log(np.exp(shifted).sum(axis=1)) - chosen).mean())
-        return float((logits.argmax(axis=1) == truth).mean()), loss
+        return accuracy_and_loss(np.concatenate(logits), self.dataset.emotion[self.held_out])
 
 
 def _targets(
@@ -326,40 +287,39 @@ def _targets(
 
 def _optimiser(training: TrainingPart) -> keras.optimizers.Optimizer:
     decay = training.weight_decay or None
-    if training.optimiser == "adam":
-        optimiser = keras.optimizers.Adam(
+    optimiser = (
+        keras.optimizers.Adam(
             training.learning_rate,
             beta_1=training.beta_1,
             beta_2=training.beta_2,
             weight_decay=decay,
         )
-    else:
-        optimiser = keras.optimizers.SGD(
+        if training.optimiser == "adam"
+        else keras.optimizers.SGD(
             training.learning_rate,
             momentum=training.momentum,
             nesterov=training.momentum > 0,
             weight_decay=decay,
         )
+    )
     if decay:
         optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimiser
 
 
-def _prepare_folder(recipe: Recipe, run_dir: Path, resume: bool) -> None:
-    stored = run_dir / "recipe.yaml"
-    if stored.exists():
-        if not resume:
-            raise ConfigError(
-                f"{run_dir} already holds a run: continue it with --resume, "
-                "or choose another folder"
-            )
-        if load_recipe(stored) != recipe:
-            raise ConfigError(
-                f"the recipe differs from the one in {stored}: a run is continued "
-                "with the recipe it began with"
-            )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    stored.write_text(recipe.to_yaml(), encoding="utf-8")
+def _is_full_memory(error: Exception) -> bool:
+    return (
+        isinstance(error, MemoryError)
+        or "ResourceExhausted" in type(error).__name__
+        or "OutOfMemory" in type(error).__name__
+        or "allocate memory" in str(error)
+    )
+
+
+def _resized(crops: Crops, size_px: int) -> Crops:
+    if crops.shape[1] == size_px:
+        return crops
+    return np.stack([cv2.resize(crop, (size_px, size_px))[..., None] for crop in crops])
 
 
 def _batches(values: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
@@ -367,60 +327,10 @@ def _batches(values: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
         yield values[start : start + size]
 
 
-def _copies(variables: list[keras.Variable]) -> Weights:
+def _copies(variables: list[keras.Variable]) -> _Arrays:
     """Copy variables out; on torch, Keras' own ``get_weights`` shares their memory."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _numbered(prefix: str, arrays: Weights) -> dict[str, NDArray[Any]]:
+def _numbered(prefix: str, arrays: _Arrays) -> dict[str, NDArray[Any]]:
     return {f"{prefix}{index}": array for index, array in enumerate(arrays)}
-
-
-def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    with _replacing(path) as beside, beside.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _write_log(path: Path, log: list[EpochLog]) -> None:
-    with _replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(EpochLog)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in log)
-
-
-def _plot(path: Path, log: list[EpochLog]) -> None:
-    from matplotlib.figure import Figure
-
-    epochs = [row.epoch for row in log]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(epochs, [row.accuracy * 100 for row in log], label="training, augmented")
-    axes.plot(epochs, [row.held_out_accuracy * 100 for row in log], label="held out")
-    axes.set(xlabel="epoch", ylabel="accuracy in %")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    with _replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=120)
-
-
-def _no_memory(recipe: Recipe) -> str:
-    return (
-        f"memory ran out with batches of {recipe.training.batch_size}: "
-        "lower batch_size and continue with --resume in a new run"
-    )
-
-
-class _replacing:
-    """A path beside the real one, renamed onto it when the block ends well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.beside = path, path.with_name(path.name + ".tmp")
-
-    def __enter__(self) -> Path:
-        return self.beside
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            os.replace(self.beside, self.path)
-        else:
-            self.beside.unlink(missing_ok=True)

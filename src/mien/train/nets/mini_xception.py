@@ -35,9 +35,7 @@ def build(options: NetOptions) -> keras.Model:
     for units, rate in ((256, 0.5), (128, 0.3)):
         x = layers.Dense(units, activation="relu", kernel_regularizer=options.regulariser)(x)
         x = layers.Dropout(rate * options.dropout)(x)
-    return keras.Model(
-        inputs, head(x, "emotion", len(EMOTIONS), options), name="mini_xception"
-    )
+    return keras.Model(inputs, head(x, "emotion", len(EMOTIONS), options), name="mini_xception")
 
 
 def _separable(x: keras.KerasTensor, filters: int, options: NetOptions) -> keras.KerasTensor:

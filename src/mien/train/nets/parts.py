@@ -22,6 +22,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):  # type: ignore[no-untyped-def]
+        """Normalise (N, H, W, C); anything else is left to Keras' own layer."""
         if not training or len(inputs.shape) != 4:
             return super().call(inputs, training=training, mask=mask)
         if keras.backend.backend() == "torch":
@@ -84,6 +85,7 @@ class NetOptions:
 
     @property
     def regulariser(self) -> keras.Regularizer | None:
+        """The penalty on every kernel."""
         return keras.regularizers.L2(self.l2) if self.l2 else None
 
 
@@ -111,16 +113,12 @@ def conv(
     )(x)
 
 
-def norm(
-    x: keras.KerasTensor, options: NetOptions, *, gamma: str = "ones"
-) -> keras.KerasTensor:
+def norm(x: keras.KerasTensor, options: NetOptions, *, gamma: str = "ones") -> keras.KerasTensor:
     """Batch-normalise; momentum 0.9 so that early evaluations are not misleading."""
     return options.norm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
 
 
 def head(x: keras.KerasTensor, name: str, classes: int, options: NetOptions) -> keras.KerasTensor:
     """Add a dense layer ``<name>_logits`` and a softmax ``<name>``."""
-    logits = layers.Dense(
-        classes, kernel_regularizer=options.regulariser, name=f"{name}_logits"
-    )(x)
+    logits = layers.Dense(classes, kernel_regularizer=options.regulariser, name=f"{name}_logits")(x)
     return layers.Softmax(name=name)(logits)

@@ -116,6 +116,16 @@ class Recipe(_Part):
     training: TrainingPart = TrainingPart()
     preprocessing: PreprocessingPart = PreprocessingPart()
 
+    def with_training(self, **changes: int | float | None) -> Recipe:
+        """Return the recipe with some keys of ``training`` changed; ``None`` leaves one alone.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        content = self.to_dict()
+        content["training"] |= {key: value for key, value in changes.items() if value is not None}
+        return _validate(content, "command line")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, numbers and strings, ready for YAML or JSON."""
         return self.model_dump(mode="json")
@@ -174,4 +184,6 @@ def _explain(problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "recipe"
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
     return f"{key}: {problem['msg']} (got {problem['input']!r})"

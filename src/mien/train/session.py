@@ -1,0 +1,72 @@
+"""Sessions over Keras files, so that whatever reads faces also reads with these."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mien.card import ModelCard, card_path, read_card, sha256_of
+from mien.errors import MissingExtra, ModelError
+from mien.runtime import Session, check_crops, open_session
+from mien.types import Crops, Logits
+
+__all__ = ["KerasSession", "open_any_session"]
+
+
+def open_any_session(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    head: str | None = None,
+    device: str = "auto",
+    threads: int = 0,
+) -> Session:
+    """Open what :func:`mien.runtime.open_session` opens, and ``.keras`` files too.
+
+    Keras chooses device and threads itself: for a ``.keras`` file both are ignored.
+
+    Raises:
+        ModelError, ConfigError, MissingExtra: as :func:`mien.runtime.open_session`.
+    """
+    if path is None or Path(path).suffix != ".keras":
+        return open_session(path, head=head, device=device, threads=threads)
+    return KerasSession(Path(path), head)
+
+
+class KerasSession:
+    """A network run by Keras: slower than ONNX Runtime, and the truth the others are held to.
+
+    Any thread may call it.
+    """
+
+    def __init__(self, path: Path, head: str | None = None) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such model file; check the path")
+        try:
+            import keras
+        except ImportError:
+            raise MissingExtra("train", "keras") from None
+        from mien.train.nets import logits_of
+
+        card = read_card(card_path(path))
+        record = card.files.get(path.name)
+        if record is not None and record.sha256 != sha256_of(path):
+            raise ModelError(f"{path} is not the file its card describes: export it again")
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{path} is not a usable Keras model: {error}") from None
+        self.card: ModelCard = card.with_head(head) if head else card
+        self._head = next(iter(self.card.heads))
+        self._model = logits_of(model)
+        if self._head not in self._model.output:
+            raise ModelError(f"{path} has no layer '{self._head}_logits', which its card names")
+
+    def __call__(self, crops: Crops) -> Logits:
+        """Return logits; see :class:`mien.runtime.Session`."""
+        check_crops(crops, self.card)
+        if len(crops) == 0:
+            return np.empty((0, len(self.card.labels)), np.float32)
+        logits = self._model.predict_on_batch(crops.astype(np.float32))[self._head]
+        return np.asarray(logits, np.float32)
