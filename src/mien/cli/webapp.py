@@ -1,0 +1,59 @@
+"""``mien app``: the web app."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.errors import ConfigError, MissingExtra
+
+__all__ = ["open_app"]
+
+
+def open_app(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = 8501,
+    model: Annotated[
+        Path | None, typer.Option(help="Weights with their card; mien's own if left out.")
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Let other machines in: the page asks for no password."),
+    ] = False,
+) -> None:
+    """Open the web app: photos, camera, batches, videos and the model.
+
+    Nothing is sent anywhere but between your browser and this command.
+    """
+    if not (insecure or _is_loopback(host)):
+        raise ConfigError(
+            f"{host} can be reached from other machines, and the page asks for no password: "
+            "listen on 127.0.0.1, or say --insecure if a proxy checks who asks"
+        )
+    try:
+        from streamlit.web import cli
+    except ModuleNotFoundError as error:
+        raise MissingExtra("app", error.name or "streamlit") from None
+    import mien.webapp
+    from mien.webapp.options import as_flags
+
+    script = Path(mien.webapp.__file__).with_name("app.py")
+    flags = as_flags(server_address=host, server_port=port, server_headless=not browser)
+    own = ["--model", str(model)] if model else []
+    sys.exit(cli.main(["run", str(script), *flags, "--", *own], prog_name="mien app"))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

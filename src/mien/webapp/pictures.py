@@ -1,0 +1,83 @@
+"""One picture read, with all that the page shows of it: no pixels are kept beyond that."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+
+from mien.draw import annotate
+from mien.errors import MienError
+from mien.images import ImageLimits, decode, encode
+from mien.predictor import Predictor
+from mien.types import CROP_HW, Face, Image, Reading
+
+__all__ = ["PictureResult", "key_of", "read_picture"]
+
+# Half of what the core takes: several people's pictures may be in memory at once.
+_LIMITS = ImageLimits(max_pixels=50_000_000)
+
+_SHOWN_PX = 1600  # the longer side of the annotated picture: what a page or a slide shows
+_THUMB_PX = 2 * CROP_HW[0]
+_JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True, slots=True)
+class PictureResult:
+    """What was read in one picture, or why it could not be read.
+
+    Attributes:
+        name: the file's, as it was handed in.
+        size_hw: in pixels, after the EXIF turn; boxes refer to it. (0, 0) with an error.
+        annotated: a JPEG of at most 1600 pixels a side; empty with an error.
+        thumbs: a JPEG of each reading's face.
+        error: why there are no readings.
+    """
+
+    name: str
+    size_hw: tuple[int, int] = (0, 0)
+    readings: tuple[Reading, ...] = ()
+    annotated: bytes = b""
+    thumbs: tuple[bytes, ...] = ()
+    error: MienError | None = None
+
+
+def key_of(data: bytes) -> str:
+    """Return what tells one file's content from another's."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_picture(name: str, data: bytes, predictor: Predictor) -> PictureResult:
+    """Read one encoded picture; a file that cannot be read is a result too, never an error."""
+    try:
+        image = decode(data, _LIMITS)
+        readings = predictor.read(image)
+    except MienError as error:
+        return PictureResult(name, error=error)
+    annotated = encode(_fit(annotate(image, readings)), quality=_JPEG_QUALITY)
+    thumbs = tuple(encode(_thumb(image, reading.face)) for reading in readings)
+    return PictureResult(name, image.shape[:2], readings, annotated, thumbs)
+
+
+def _fit(image: Image) -> Image:
+    """Shrink to what is shown; smaller pictures stay as they are."""
+    height, width = image.shape[:2]
+    scale = _SHOWN_PX / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _thumb(image: Image, face: Face) -> Image:
+    """Return the face as a square; its border is repeated beyond the picture."""
+    box, (height, width) = face.box, image.shape[:2]
+    side = max(box.w, box.h)
+    left, top = box.x + (box.w - side) // 2, box.y + (box.h - side) // 2
+    inside = image[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
+    if inside.size == 0:
+        inside = image[:1, :1]
+    return cv2.resize(  # type: ignore[return-value]
+        inside, (_THUMB_PX, _THUMB_PX), interpolation=cv2.INTER_AREA
+    )

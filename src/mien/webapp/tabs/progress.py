@@ -1,0 +1,39 @@
+"""A job's progress, followed without running the rest of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mien.webapp.jobs import Job
+
+__all__ = ["follow"]
+
+_EVERY_S = 0.5
+
+
+def follow(job: Job[Any], noun: str, key: str) -> None:
+    """Show a running job until it ends, then run the page again.
+
+    Args:
+        noun: what is counted, in the plural.
+    """
+
+    @st.fragment(run_every=_EVERY_S)
+    def poll() -> None:
+        if not job.running:
+            st.rerun()
+        state, left_s = job.state, job.state.left_s()
+        text = f"{state.done:,} of {state.total:,} {noun}" if state.total else "Opening …"
+        if left_s is not None and left_s >= 1:
+            text += f", about {_duration(left_s)} left"
+        st.progress(state.share, text=text)
+        if st.button("Stop and keep what is done", key=key, icon=":material/stop_circle:"):
+            job.stop()
+
+    poll()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

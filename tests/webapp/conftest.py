@@ -1,0 +1,39 @@
+"""Pictures and archives for the tests of the web app."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mien.images import encode
+from mien.predictor import Predictor
+
+from .fakes import fake_predictor
+
+MakeZip = Callable[[dict[str, bytes]], io.BytesIO]
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return fake_predictor()
+
+
+def jpeg(value: int = 200, height: int = 64, width: int = 48) -> bytes:
+    return encode(np.full((height, width, 3), value, np.uint8))
+
+
+@pytest.fixture
+def make_zip() -> MakeZip:
+    def make(files: dict[str, bytes]) -> io.BytesIO:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        buffer.seek(0)
+        return buffer
+
+    return make
