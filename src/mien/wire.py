@@ -11,6 +11,8 @@ JSON:
      "set": ["happy"], "uncertain": false,
      "identity": 3}                                     in video only, else null
 
+A caller may ask to abstain: then ``emotion`` is null where ``uncertain`` is true.
+
 An image is ``{"image": its name, "width": 512, "height": 512, "faces": [...]}``, with the size
 that boxes refer to, after the EXIF turn. One that could not be read has, instead of all but
 its name, ``"error": {"code": "broken_image", "message": "..."}``.
@@ -51,13 +53,16 @@ _ROUNDING = 1e-6
 Json: TypeAlias = dict[str, Any]
 
 
-def reading_to_dict(reading: Reading) -> Json:
-    """Return the reading as plain JSON values; probabilities stay unrounded."""
+def reading_to_dict(reading: Reading, *, abstain: bool = False) -> Json:
+    """Return the reading as plain JSON values; probabilities stay unrounded.
+
+    With ``abstain``, an uncertain reading names no emotion.
+    """
     return {
         "box": reading.face.box._asdict(),
         "score": reading.face.score,
         "landmarks": [list(point) for point in reading.face.landmarks],
-        "emotion": reading.top,
+        "emotion": None if abstain and reading.uncertain else reading.top,
         "confidence": reading.confidence,
         "probabilities": dict(zip(reading.labels, reading.probabilities, strict=True)),
         "set": list(reading.set),
@@ -97,13 +102,15 @@ def reading_from_dict(content: Mapping[str, Any]) -> Reading:
         raise InputError(f"not a reading: {type(error).__name__}: {error}") from None
 
 
-def image_to_dict(name: str, size_hw: tuple[int, int], readings: Sequence[Reading]) -> Json:
+def image_to_dict(
+    name: str, size_hw: tuple[int, int], readings: Sequence[Reading], *, abstain: bool = False
+) -> Json:
     """Return what was read in one image; no face is an empty list."""
     return {
         "image": name,
         "width": size_hw[1],
         "height": size_hw[0],
-        "faces": [reading_to_dict(reading) for reading in readings],
+        "faces": [reading_to_dict(reading, abstain=abstain) for reading in readings],
     }
 
 
@@ -134,9 +141,9 @@ def csv_fields(labels: Sequence[str] = EMOTIONS) -> list[str]:
     ]
 
 
-def reading_to_row(reading: Reading) -> dict[str, Any]:
+def reading_to_row(reading: Reading, *, abstain: bool = False) -> dict[str, Any]:
     """Return the reading as one flat row with the columns of :func:`csv_fields`."""
-    content = reading_to_dict(reading)
+    content = reading_to_dict(reading, abstain=abstain)
     box = {f"box.{name}": value for name, value in content.pop("box").items()}
     shares = {
         f"probabilities.{label}": value for label, value in content.pop("probabilities").items()

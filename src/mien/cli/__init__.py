@@ -6,13 +6,15 @@ function, so that ``mien --help`` is quick and a missing extra is one clear sent
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
 import typer
 
 import mien
-from mien.cli import evaluate, predict, serve, train
+from mien.cli import evaluate, export, predict, serve, train
+from mien.cli.output import one_line
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
@@ -26,9 +28,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict.predict)
+app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
-app.command()(serve.serve)
+app.command()(export.export)
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,8 +54,12 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a :class:`MienError` becomes one line and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # file names may hold bytes that are no text, and terminals lack letters
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except MienError as error:
-        typer.echo(f"mien: {error}", err=True)
+        typer.echo(f"mien: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)

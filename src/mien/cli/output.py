@@ -1,0 +1,311 @@
+"""The forms in which the command line gives readings: text, JSON, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from mien.card import ModelCard
+from mien.draw import colour_of
+from mien.errors import ConfigError, InputError
+from mien.types import Reading
+from mien.wire import csv_fields, failure_to_dict, image_to_dict, reading_to_row, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = [
+    "CsvOutput",
+    "JsonLinesOutput",
+    "JsonOutput",
+    "Output",
+    "Result",
+    "TerminalOutput",
+    "TextOutput",
+    "one_line",
+    "probe_writable",
+    "unwritable",
+]
+
+_MANY_FACES = 3  # above it, a face gets one line instead of a block
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+_BAR_CELLS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one image: its readings, or why there are none."""
+
+    name: str
+    size_hw: tuple[int, int] = (0, 0)
+    readings: tuple[Reading, ...] = ()
+    failure: InputError | None = None
+
+
+class Output(Protocol):
+    """Takes results in the order of the images."""
+
+    def write(self, result: Result) -> None:
+        """Give one result."""
+        ...
+
+    def close(self) -> None:
+        """Finish, so that what was given is whole."""
+        ...
+
+
+class JsonOutput:
+    """One JSON document on standard output, a line for each image; written as it grows."""
+
+    def __init__(self, card: ModelCard, *, abstain: bool) -> None:
+        self._model = {"name": card.name, "version": card.version}
+        self._file, self._abstain = _standard_output("utf-8"), abstain
+        self._count = 0
+
+    def write(self, result: Result) -> None:
+        """Give one result."""
+        before = ",\n" if self._count else self._head()
+        self._file.write(before + to_json(_content(result, abstain=self._abstain)))
+        self._file.flush()
+        self._count += 1
+
+    def close(self) -> None:
+        """Close the document."""
+        self._file.write("\n]}\n" if self._count else self._head() + "]}\n")
+        self._file.flush()
+
+    def _head(self) -> str:
+        return f'{{"model": {to_json(self._model)}, "images": [\n'
+
+
+class JsonLinesOutput:
+    """A JSON object and a line for each image on standard output."""
+
+    def __init__(self, *, abstain: bool) -> None:
+        self._file, self._abstain = _standard_output("utf-8"), abstain
+
+    def write(self, result: Result) -> None:
+        """Give one result."""
+        self._file.write(to_json(_content(result, abstain=self._abstain)) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class CsvOutput:
+    """A table with a row for each face; images without a face or unreadable have none.
+
+    The file is made, or emptied, with the first result.
+    """
+
+    def __init__(self, path: Path, card: ModelCard, *, abstain: bool) -> None:
+        self._path, self._abstain = path, abstain
+        self._fields = ["image", "face", *csv_fields(card.labels)]
+        self._file: TextIO | None = None
+
+    def write(self, result: Result) -> None:
+        """Give one result."""
+        writer = csv.DictWriter(self._opened(), self._fields, lineterminator="\n")
+        for number, reading in enumerate(result.readings, 1):
+            row = reading_to_row(reading, abstain=self._abstain)
+            writer.writerow({"image": result.name, "face": number, **row})
+
+    def close(self) -> None:
+        """Write what is left and let go of the file."""
+        file = self._opened()
+        if file is sys.stdout:
+            file.flush()
+        else:
+            file.close()
+
+    def _opened(self) -> TextIO:
+        if self._file is None:
+            if str(self._path) == "-":
+                self._file = _standard_output("utf-8")
+            else:
+                self._file = _open_text(self._path)
+            csv.DictWriter(self._file, self._fields, lineterminator="\n").writeheader()
+        return self._file
+
+
+class TextOutput:
+    """Plain text on standard output, for files and pipes: a line for each face."""
+
+    def __init__(self, *, abstain: bool) -> None:
+        self._file, self._abstain = _standard_output(), abstain
+
+    def write(self, result: Result) -> None:
+        """Give one result; a failure is told elsewhere."""
+        name = one_line(result.name)
+        if not result.readings and result.failure is None:
+            self._file.write(f"{name}: no face found\n")
+        for number, reading in enumerate(result.readings, 1):
+            shares = ", ".join(f"{label} {_percent(share)}" for label, share in _sorted(reading))
+            self._file.write(
+                f"{name}: face {number}: {_headline(reading, abstain=self._abstain)}; "
+                f"box {_box_text(reading)}; {shares}\n"
+            )
+        self._file.flush()
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class TerminalOutput:
+    """Coloured text with bars, for people."""
+
+    console: Console  #: also for what is shown besides, such as progress
+
+    def __init__(self, card: ModelCard, *, abstain: bool) -> None:
+        from rich.console import Console
+
+        self.console = Console(highlight=False)
+        self._card, self._abstain = card, abstain
+        self._explained = False
+
+    def write(self, result: Result) -> None:
+        """Give one result; a failure is told elsewhere."""
+        from rich.text import Text
+
+        if result.failure is not None:
+            return
+        title = Text(one_line(result.name), "bold")
+        height, width = result.size_hw
+        title.append(f"  {width} × {height}, {_count_text(len(result.readings))}", "dim")
+        lines = [title]
+        if len(result.readings) > _MANY_FACES:
+            lines += [self._short(number, each) for number, each in enumerate(result.readings, 1)]
+            if not self._explained:
+                lines.append(self._explanation(result.readings[0].labels))
+                self._explained = True
+        else:
+            lines += [line for reading in result.readings for line in self._block(reading)]
+        for line in lines:
+            self.console.print(line, soft_wrap=True)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+    def _block(self, reading: Reading) -> list[Text]:
+        from rich.text import Text
+
+        head = Text("  ")
+        head.append(_headline(reading, abstain=self._abstain), "bold")
+        head.append(f"  at {_box_text(reading)}", "dim")
+        lines = [head]
+        for label, share in _sorted(reading):
+            line = Text(f"    {label:<9} ")
+            line.append(f"{_bar(share):<{_BAR_CELLS}}", colour_of(label))
+            lines.append(line.append(f" {_percent(share):>5}"))
+        coverage = _percent(self._card.confidence.coverage)
+        if len(reading.set) > 1:
+            lines.append(Text(f"    {coverage} set: {', '.join(reading.set)}", "dim"))
+        return lines
+
+    def _short(self, number: int, reading: Reading) -> Text:
+        from rich.text import Text
+
+        line = Text(f"  {number:>3}  ")
+        for label, share in zip(reading.labels, reading.probabilities, strict=True):
+            line.append(_HEIGHTS[min(int(share * 8), 7)], colour_of(label))
+        headline = _headline(reading, abstain=self._abstain)
+        line.append(" ● ", colour_of(reading.top)).append(f"{headline:<24}", "bold")
+        return line.append(f" at {_box_text(reading)}", "dim")
+
+    def _explanation(self, labels: Sequence[str]) -> Text:
+        from rich.text import Text
+
+        line = Text("       bars: ", "dim")
+        for label in labels:
+            line.append("█ ", colour_of(label)).append(f"{label} ", "dim")
+        return line
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, with what a terminal would obey made visible."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.split())
+    )
+
+
+def _standard_output(encoding: str | None = None) -> TextIO:
+    """Return it, in the encoding that a format demands and the terminal may not have."""
+    if encoding is not None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    return sys.stdout
+
+
+def _open_text(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise ConfigError(unwritable(path, error)) from None
+
+
+def probe_writable(path: Path) -> None:
+    """Find out whether a file can be written, and leave it as it is.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    there = path.exists()
+    if there and not path.is_file() and not path.is_dir():
+        return  # a pipe or device: opening and closing it would be noticed on its other end
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise ConfigError(unwritable(path, error)) from None
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """Return the message for a file or folder that cannot be written."""
+    return f"cannot write {path}: {error.strerror or error}; choose another place"
+
+
+def _content(result: Result, *, abstain: bool) -> dict[str, object]:
+    if result.failure is not None:
+        return failure_to_dict(result.name, result.failure)
+    return image_to_dict(result.name, result.size_hw, result.readings, abstain=abstain)
+
+
+def _headline(reading: Reading, *, abstain: bool) -> str:
+    if not reading.uncertain:
+        return f"{reading.top} {_percent(reading.confidence)}"
+    if abstain:
+        return " or ".join(reading.set[:2] or (reading.top,)) + "?"
+    return f"{reading.top} {_percent(reading.confidence)}, uncertain"
+
+
+def _sorted(reading: Reading) -> list[tuple[str, float]]:
+    shares = zip(reading.labels, reading.probabilities, strict=True)
+    return sorted(shares, key=lambda share: -share[1])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _box_text(reading: Reading) -> str:
+    box = reading.face.box
+    return f"{box.x},{box.y} {box.w}x{box.h}"
+
+
+def _count_text(faces: int) -> str:
+    return "no face found" if faces == 0 else f"{faces} face{'s' if faces > 1 else ''}"
+
+
+def _bar(share: float) -> str:
+    eighths = round(share * _BAR_CELLS * 8)
+    return _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
