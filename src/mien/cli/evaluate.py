@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -87,35 +88,44 @@ def _sessions(model: Path | None, dataset: Dataset) -> list[Session]:
 def _print(results: Sequence[Result]) -> None:
     from mien.train.evaluate import headline
 
-    console = Console()
+    console = Console(highlight=False)
     for head in dict.fromkeys(each.head for each in results):
-        table = Table(title=f"{head}: accuracy and more", title_justify="left")
-        table.add_column("split")
-        for name in ("rows", "accuracy", "95 % interval", "macro F1", "top 2", "ECE"):
-            table.add_column(name, justify="right")
-        for each in results:
-            if each.head == head:
-                table.add_row(*_row(each))
-        console.print(table)
-        best = headline(results, head)
-        table = Table(title=f"{head}: each class, {best.split}", title_justify="left")
-        table.add_column("emotion")
-        for name in ("precision", "recall", "F1", "support"):
-            table.add_column(name, justify="right")
+        mine = [each for each in results if each.head == head]
+        best = headline(mine, head)
+        overview = _table(
+            f"{head}: {len(best.labels)} labels",
+            "split",
+            *("rows", "accuracy", "95 %", "unseen", "macro F1", "ECE"),
+        )
+        unseen = {(each.split, each.flip): each for each in mine if each.unseen}
+        for each in mine:
+            if not each.unseen:
+                overview.add_row(*_figures(each, unseen.get((each.split, each.flip))))
+        console.print(overview)
+        classes = _table(f"{head}, {best.split}", "emotion", "precision", "recall", "F1", "support")
         for row in best.scores.per_class:
-            figures = (f"{value:.2f}" for value in (row.precision, row.recall, row.f1))
-            table.add_row(row.label, *figures, str(row.support))
-        console.print(table)
+            parts = (f"{value:.2f}" for value in (row.precision, row.recall, row.f1))
+            classes.add_row(row.label, *parts, str(row.support))
+        console.print(classes)
+    console.print("unseen: accuracy without the images whose exact pixels stand in Training too")
 
 
-def _row(result: Result) -> list[str]:
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _figures(result: Result, unseen: Result | None) -> list[str]:
     scores, interval = result.scores, result.scores.accuracy_interval
     return [
-        result.name,
+        result.name.replace("PublicTest + PrivateTest", "both"),
         str(scores.count),
         f"{scores.accuracy:.2%}",
-        f"{interval.low:.1%} to {interval.high:.1%}",
+        f"{100 * interval.low:.1f}-{100 * interval.high:.1f}",
+        f"{unseen.scores.accuracy:.2%}" if unseen else "",
         f"{scores.macro_f1:.3f}",
-        f"{scores.top2_accuracy:.2%}",
-        f"{scores.ece:.2%}",
+        f"{scores.ece:.1%}",
     ]

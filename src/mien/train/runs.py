@@ -140,7 +140,8 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         TrainingError: it is damaged.
     """
     try:
-        with np.load(path) as arrays:
+        # opened here, since numpy leaves a damaged file open
+        with path.open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is damaged ({error}): begin a new run") from None

@@ -93,7 +93,7 @@ def _hash(path: Path) -> str:
 
 def _read_cache(path: Path) -> Dataset | None:
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             return Dataset(arrays["crops"], arrays["emotion"], arrays["split"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
