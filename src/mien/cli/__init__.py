@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import evaluate, export, predict, serve, train
+from mien.cli import evaluate, export, live, predict, serve, train, video
 from mien.cli.output import one_line
 from mien.errors import MienError
 
@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict.predict)
+app.command()(video.video)
+app.command()(live.live)
 app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
