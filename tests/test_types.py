@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mien import types
+from mien.types import EMOTIONS, Box, CropGeometry, Emotion, Face, Point, Reading
+
+FACE = Face(Box(1, 2, 3, 4), 0.5)
+
+
+def test_the_emotions_stand_in_the_order_of_the_models_columns() -> None:
+    assert EMOTIONS == ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    assert [str(emotion) for emotion in Emotion] == list(EMOTIONS)
+    assert Emotion("happy") is Emotion.HAPPY
+    assert f"{Emotion.HAPPY}" == "happy" == Emotion.HAPPY
+
+
+@pytest.mark.parametrize(
+    "value",
+    [FACE, CropGeometry(1.0, 0.0), Reading(FACE, (1.0,), ("happy",))],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_passed_around_is_frozen(value: object) -> None:
+    assert dataclasses.is_dataclass(value)
+    for field in dataclasses.fields(value):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field.name, None)
+    assert not hasattr(value, "__dict__")
+    assert hash(value) == hash(dataclasses.replace(value))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("value", [Box(1, 2, 3, 4), Point(0.5, 1.5)])
+def test_tuples_with_names_are_frozen_too(value: Box | Point) -> None:
+    with pytest.raises(AttributeError):
+        value.x = 9  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "top"),
+    [
+        ((1.0,), ("only",), "only"),
+        ((0.5, 0.5), ("first", "second"), "first"),
+        ((0.0, 0.2, 0.1, 0.3, 0.1, 0.2, 0.1), EMOTIONS, "happy"),
+        ((0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1), EMOTIONS, "angry"),
+    ],
+)
+def test_top_is_the_most_probable(
+    probabilities: tuple[float, ...], labels: tuple[str, ...], top: str
+) -> None:
+    reading = Reading(FACE, probabilities, labels)
+
+    assert reading.top == top
+    assert reading.confidence == max(probabilities)
+
+
+def test_a_reading_is_of_the_seven_emotions_unless_it_says_otherwise() -> None:
+    reading = Reading(FACE, (1 / 7,) * 7)
+
+    assert reading.labels == EMOTIONS
+    assert (reading.set, reading.uncertain, reading.identity) == ((), False, None)
+
+
+def test_the_vocabulary_is_whole() -> None:
+    assert set(types.__all__) >= {"Box", "Crops", "Emotion", "Face", "Image", "Logits", "Reading"}
