@@ -19,6 +19,9 @@ from .conftest import Running
 
 EXAMPLES = 200
 
+schemathesis.serializer.alias("image/bmp", "application/octet-stream")
+
+
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 
 

@@ -81,7 +81,7 @@ class ServiceError(Exception):
         self.headers = dict(headers or {})
 
 
-class ClientGone(Exception):  # noqa: N818
+class ClientGone(Exception):
     """The client left before it was answered: there is nobody to tell."""
 
 

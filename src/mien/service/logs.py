@@ -42,7 +42,8 @@ def configure(level: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name, own_level in (("mien", level.upper()), ("uvicorn", "WARNING")):
+    levels = {"mien": level.upper(), "uvicorn": "WARNING", "python_multipart": "ERROR"}
+    for name, own_level in levels.items():
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(own_level)

@@ -114,7 +114,7 @@ class Frames:
         return self._waiting.popleft()
 
 
-class _Closing(Exception):  # noqa: N818
+class _Closing(Exception):
     def __init__(self, code: Close, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
