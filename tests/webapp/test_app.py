@@ -12,23 +12,21 @@ st = pytest.importorskip("streamlit")
 
 from streamlit.testing.v1 import AppTest  # noqa: E402
 
-from .conftest import MakeZip, jpeg  # noqa: E402
+from .conftest import MakeZip, clip, jpeg  # noqa: E402
 
 _PATIENCE_S = 60
 
 
 def page() -> None:
-    from webapp.fakes import fake_predictor
-
     from mien.webapp.app import main
+    from webapp.fakes import fake_predictor
 
     main(fake_predictor)
 
 
 def page_without_model() -> None:
-    from webapp.fakes import no_predictor
-
     from mien.webapp.app import main
+    from webapp.fakes import no_predictor
 
     main(no_predictor)
 
@@ -183,3 +181,19 @@ def test_model_tab_shows_a_report_beside_the_weights(
     assert "0.25" in text
 
 
+def test_video_is_read_and_kept(app: AppTest) -> None:
+    upload(app, "video", ("talk.mp4", clip(frames=5)))
+    click(app, "Read the video")
+    finish(app, "mien_video_job")
+    run(app)
+    assert "Person 1" in html(app)
+    assert len(app.get("video")) == 1
+    labels = [each.label for each in app.get("download_button")]
+    assert {"Annotated video", "JSON lines"} <= set(labels)
+
+
+def test_bad_video_is_told_in_words(app: AppTest) -> None:
+    upload(app, "video", ("talk.mp4", b"no video at all"))
+    click(app, "Read the video")
+    finish(app, "mien_video_job")
+    assert any("talk.mp4" in each.value for each in app.error)

@@ -88,3 +88,12 @@ def test_reliability_plot_lies_in_its_frame() -> None:
     text = markup.reliability_plot([0.0, 1.0], [0.0, 1.0], [0.2, 0.8])
     assert 'points="34.0,266.0 266.0,34.0"' in text
     assert text.count("<circle") == 2
+
+
+def test_timeline_lays_spans_over_the_whole_length() -> None:
+    assert "<i" not in markup.timeline([], 0)
+    spans = [(0.0, 15.0, "happy", False), (75.0, 150.0, "sad", True)]
+    text = markup.timeline([("Person <1>", spans)], 150)
+    assert "left:50.000%;width:50.000%" in text
+    assert "1:15 to 2:30: sad, uncertain" in text
+    assert "Person &lt;1&gt;" in text

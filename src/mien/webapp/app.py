@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.predictor import Predictor
 from mien.runtime import default_model, open_session
 from mien.webapp.notice import BRIEF, NOTICE
-from mien.webapp.tabs import batch, live, model, photo
+from mien.webapp.tabs import batch, live, model, photo, video
 
 __all__ = ["build_predictor", "main"]
 
@@ -23,6 +23,7 @@ _TABS = (
     ":material/image: Photo",
     ":material/videocam: Live",
     ":material/photo_library: Batch",
+    ":material/movie: Video",
     ":material/insights: Model",
 )
 
@@ -56,6 +57,7 @@ def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
         lambda: photo.show(predictor),
         lambda: live.show(predictor),
         lambda: batch.show(predictor),
+        lambda: video.show(predictor),
         lambda: model.show(predictor.session.card, model_path),
     )
     for tab, show in zip(st.tabs(_TABS), tabs, strict=True):

@@ -65,7 +65,7 @@ def collect(
     if len(pictures) > limits.max_pictures:
         raise InputError(
             f"these are {len(pictures):,} pictures, at most {limits.max_pictures:,} are read at "
-            "once: use several batches, or the command line: mien predict FOLDER"
+            "once: use several batches, or the command line: mien predict --batch DIR"
         )
     return Batch(tuple(pictures), skipped)
 

@@ -24,6 +24,7 @@ __all__ = [
     "percent",
     "reliability_plot",
     "swatches",
+    "timeline",
 ]
 
 
@@ -187,3 +188,38 @@ def reliability_plot(
         f'<text x="{side / 2}" y="{side - 2}" text-anchor="middle">confidence</text>'
         f'<text x="{edge}" y="{edge - 12}" text-anchor="middle">accuracy</text></svg>'
     )
+
+
+def timeline(
+    rows: Sequence[tuple[str, Sequence[tuple[float, float, str, bool]]]], duration_s: float
+) -> str:
+    """Return a strip for each person: what was shown when.
+
+    Args:
+        rows: a name, and spans: start and end in seconds, label, whether it is uncertain.
+        duration_s: what the whole width stands for.
+    """
+    whole = max(duration_s, 1e-9)
+    body = "".join(
+        f'<li><span class="mien-name">{escape(name)}</span><span class="mien-strip">'
+        + "".join(_span(*span, whole) for span in spans)
+        + "</span></li>"
+        for name, spans in rows
+    )
+    marks = "".join(f"<span>{_clock(duration_s * part / 4)}</span>" for part in range(5))
+    return f'<div class="mien-timeline"><ul>{body}</ul><div class="mien-clock">{marks}</div></div>'
+
+
+def _span(start_s: float, end_s: float, label: str, uncertain: bool, whole_s: float) -> str:
+    words = f"{_clock(start_s)} to {_clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
+    kind = ' class="mien-faint"' if uncertain else ""
+    return (
+        f'<i{kind} style="left:{start_s / whole_s:.3%};width:{(end_s - start_s) / whole_s:.3%};'
+        f'background:{colour_of(label)}" title="{escape(words)}"></i>'
+    )
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -31,8 +31,11 @@ def results_csv(results: Iterable[PictureResult], labels: Sequence[str] = EMOTIO
             rows.append({"image": each.name, "error": str(each.error)})
         elif not each.readings:
             rows.append({"image": each.name})
-        rows += [{"image": each.name, **reading_to_row(reading)} for reading in each.readings]
-    return to_csv(rows, ["image", *csv_fields(labels), "error"])
+        rows += [
+            {"image": each.name, "face": number, **reading_to_row(reading)}
+            for number, reading in enumerate(each.readings, 1)
+        ]
+    return to_csv(rows, ["image", "face", *csv_fields(labels), "error"])
 
 
 def results_json(results: Iterable[PictureResult]) -> str:

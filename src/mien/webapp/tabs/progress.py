@@ -25,7 +25,8 @@ def follow(job: Job[Any], noun: str, key: str) -> None:
         if not job.running:
             st.rerun()
         state, left_s = job.state, job.state.left_s()
-        text = f"{state.done:,} of {state.total:,} {noun}" if state.total else "Opening …"
+        known = f" of {state.total:,}" if state.total else ""
+        text = f"{state.done:,}{known} {noun}" if state.done or known else "Opening …"
         if left_s is not None and left_s >= 1:
             text += f", about {_duration(left_s)} left"
         st.progress(state.share, text=text)

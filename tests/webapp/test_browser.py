@@ -1,0 +1,245 @@
+"""What a person does, in headless Chromium with a fake camera that shows a real face."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.images import read
+from mien.webapp.options import as_flags
+
+from .conftest import encode_clip
+
+ROOT = Path(__file__).resolve().parents[2]
+FACE = ROOT / "examples" / "astronaut.jpg"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+try:
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+except ModuleNotFoundError:
+    CHROMIUM = None
+
+if CHROMIUM is None and os.environ.get("CI") != "true":
+    pytest.skip("needs Chromium and Playwright: apt install chromium", allow_module_level=True)
+
+_SLOW_MS = 40_000
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = as_flags(server_port=port, server_headless=True)
+    script = str(Path(__file__).with_name("fakes.py"))
+    command = [sys.executable, "-m", "streamlit", "run", script, *flags]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def wait_until_healthy(address: str, within_s: float = 60) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            with opener.open(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the app did not start")
+
+
+def face_frames(count: int, height: int = 240, width: int = 320) -> Iterator[Any]:
+    """Yield RGB pictures in which a real face drifts a little."""
+    face = cv2.resize(read(FACE), (height, height), interpolation=cv2.INTER_AREA)
+    for number in range(count):
+        frame = np.full((height, width, 3), 120, np.uint8)
+        left = (width - height) // 2 + round(6 * np.sin(number / count * 2 * np.pi))
+        frame[:, left : left + height] = face
+        yield frame
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    assert CHROMIUM is not None, "needs Chromium and Playwright"
+    video = tmp_path_factory.mktemp("camera") / "face.y4m"
+    with video.open("wb") as file:
+        file.write(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420mpeg2\n")
+        for frame in face_frames(10, 480, 640):
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={video}",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.grant_permissions(["camera"], origin=url)
+    page = context.new_page()
+    page.set_default_timeout(_SLOW_MS)
+    foreign: list[str] = []
+    own = (url, url.replace("http://", "ws://"), "blob:", "data:")
+    page.on("request", lambda each: None if each.url.startswith(own) else foreign.append(each.url))
+    page.goto(url)
+    expect(page.get_by_role("heading", name="mien", exact=True)).to_be_visible(timeout=_SLOW_MS)
+    yield page
+    context.close()
+    assert foreign == [], "the page asked for something from elsewhere"
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def choose_file(page: Page, *files: Path) -> None:
+    box = page.locator("[data-testid=stFileUploader]:visible").first
+    box.locator("input[type=file]").set_input_files(list(files))
+
+
+def download(page: Page, name: str) -> Path:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=name).and_(page.locator(":visible")).first.click()
+    return Path(started.value.path())
+
+
+def bars(page: Page) -> Any:
+    return page.locator(".mien-face:visible .mien-bars li")
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the page, where somebody wants to look at it."""
+    if folder := os.environ.get("MIEN_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_photo_gives_bars_that_stay_while_other_tabs_are_used(page: Page) -> None:
+    choose_file(page, FACE)
+    expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)
+    expect(page.locator(".mien-top:visible")).to_have_text(re.compile(r"Happy, \d+ %"))
+    expect(page.locator("[data-testid=stImage]:visible img").first).to_be_visible()
+    shoot(page, "photo-wide-light")
+    open_tab(page, "Model")
+    expect(page.get_by_text("Not for:")).to_be_visible()
+    open_tab(page, "Photo")
+    expect(bars(page)).to_have_count(7)
+
+
+def test_what_is_no_picture_is_told_in_words(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_text("no picture")
+    choose_file(page, tmp_path / "x.png")
+    alert = page.locator("[data-testid=stAlert]:visible")
+    expect(alert).to_contain_text("no picture that is known", timeout=_SLOW_MS)
+
+
+def test_snapshot_of_the_camera_is_read(page: Page) -> None:
+    page.get_by_text("Camera", exact=True).first.click()
+    page.get_by_role("button", name="Take Photo").click()
+    expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)
+    expect(page.get_by_text("Snapshot 1.jpg")).to_be_visible()
+    shoot(page, "snapshot-wide-light")
+
+
+def test_live_camera_shows_bars_and_a_rate(page: Page) -> None:
+    open_tab(page, "Live")
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator(".face li")).to_have_count(7, timeout=_SLOW_MS)
+    expect(page.locator(".stats")).to_have_text(re.compile(r"\d+ frames/s, \d+ ms"))
+    shoot(page, "live-wide-light")
+    page.get_by_role("button", name="Stop camera").click()
+    expect(page.locator(".face")).to_have_count(0)
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator(".face li")).to_have_count(7, timeout=_SLOW_MS)
+
+
+def test_batch_of_a_zip_gives_a_csv(page: Page, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.write(FACE, "a/one.jpg")
+        archive.write(FACE, "a/two.jpg")
+        archive.writestr("a/broken.jpg", b"no picture")
+    open_tab(page, "Batch")
+    choose_file(page, tmp_path / "faces.zip")
+    page.get_by_role("button", name="Read them").click()
+    expect(page.get_by_text("Faces by emotion")).to_be_visible(timeout=_SLOW_MS)
+    shoot(page, "batch-wide-light")
+    with download(page, "CSV").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["a/one.jpg", "a/two.jpg", "a/broken.jpg"]
+    assert [bool(row["emotion"]) for row in rows] == [True, True, False]
+    with zipfile.ZipFile(download(page, "Annotated pictures")) as archive:
+        assert archive.namelist() == ["a/one.jpg", "a/two.jpg"]
+
+
+def test_video_is_read_and_played(page: Page, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "talk.mp4").write_bytes(encode_clip(list(face_frames(20))))
+    open_tab(page, "Video")
+    choose_file(page, tmp_path / "talk.mp4")
+    page.get_by_role("button", name="Read the video").click()
+    player = page.locator("video[data-testid=stVideo]")
+    expect(player).to_be_visible(timeout=_SLOW_MS)
+    played = """async (video) => {
+        video.muted = true;
+        await video.play();
+        while (video.currentTime < 0.3) await new Promise((done) => setTimeout(done, 50));
+        return [video.videoWidth, video.videoHeight, video.duration];
+    }"""
+    width, height, duration_s = player.evaluate(played)
+    assert (width, height) == (320, 240)
+    assert duration_s == pytest.approx(2, abs=0.3)
+    expect(page.get_by_text("Person 1")).to_be_visible()
+    shoot(page, "video-wide-light")
+    assert download(page, "Annotated video").read_bytes()[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light"), (1280, "dark")])
+def test_page_fits_every_screen(browser: Browser, url: str, width: int, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(_SLOW_MS)
+    page.goto(url)
+    page.get_by_role("button", name="Try it with this picture").wait_for()
+    shoot(page, f"empty-{width}-{scheme}")
+    page.get_by_role("button", name="Try it with this picture").click()
+    expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)
+    shoot(page, f"photo-{width}-{scheme}")
+    for tab in ("Live", "Batch", "Video", "Model"):
+        open_tab(page, tab)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shoot(page, f"{tab.lower()}-{width}-{scheme}")
+    context.close()
