@@ -36,6 +36,9 @@ EMOTION_COLOURS: dict[str, str] = {
     "contempt": "#6b435d",
 }
 
+# FER+ names the same emotions by nouns.
+_SAME = {"anger": "angry", "happiness": "happy", "sadness": "sad"}
+
 _DARK, _LIGHT = (18, 18, 18), (255, 255, 255)
 _HALO_ALPHA = 110  # of the dark line around a box, so that it shows on any picture
 _PANEL_ALPHA = 205
@@ -43,8 +46,11 @@ _BARS = 3  # the most probable emotions, in the panel of a face that is large en
 
 
 def colour_of(label: str) -> str:
-    """Return the label's colour as ``#rrggbb``; neutral's for a label that has none."""
-    return EMOTION_COLOURS.get(label, EMOTION_COLOURS["neutral"])
+    """Return the label's colour as ``#rrggbb``; neutral's for a label that has none.
+
+    FER+'s nouns ("happiness") have the colours of the adjectives.
+    """
+    return EMOTION_COLOURS.get(_SAME.get(label, label), EMOTION_COLOURS["neutral"])
 
 
 def annotate(image: Image, readings: Sequence[Reading]) -> Image:

@@ -28,6 +28,7 @@ from mien.images import IMAGE_ENDINGS, ImageLimits, decode, encode, find_images,
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
+    from mien.runtime import Session
     from mien.types import Image, Reading
 
 __all__ = ["Faces", "predict"]
@@ -73,6 +74,14 @@ def predict(
         Path | None,
         typer.Option(metavar="PATH", help="A .onnx, .tflite or .keras file with its card."),
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which of the model's label sets to read: emotion, or ferplus with contempt.",
+            show_default="the card's first",
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|coreml", help="What the model runs on.")
     ] = "auto",
@@ -112,7 +121,8 @@ def predict(
         probe_writable(csv)
     if annotate is not None:
         _make_folder(annotate)
-    predictor = _make_predictor(model, device, min_face, 1 if several else threads)
+    session = _open_session(model, head, device, 1 if several else threads)
+    predictor = _make_predictor(session, min_face, 1 if several else threads)
     card = predictor.session.card
     terminal = sys.stdout.isatty() and not (json or jsonl or csv)
     outputs: list[Output] = []
@@ -243,19 +253,20 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError(unwritable(folder, error)) from None
 
 
-def _make_predictor(
-    model: Path | None, device: str, min_face: int | None, threads: int
-) -> Predictor:
+def _open_session(model: Path | None, head: str | None, device: str, threads: int) -> Session:
+    if model is None or model.suffix != ".keras":
+        from mien.runtime import open_session
+
+        return open_session(model, head=head, device=device, threads=threads)
+    try:
+        from mien.train.session import open_any_session
+    except ModuleNotFoundError as error:
+        raise MissingExtra("train", error.name or "keras") from None
+    return open_any_session(model, head=head, device=device, threads=threads)
+
+
+def _make_predictor(session: Session, min_face: int | None, threads: int) -> Predictor:
     from mien.faces import CenterFace
     from mien.predictor import Predictor
-    from mien.runtime import open_session
 
-    if model is not None and model.suffix == ".keras":
-        try:
-            from mien.train.session import open_any_session
-        except ModuleNotFoundError as error:
-            raise MissingExtra("train", error.name or "keras") from None
-        session = open_any_session(model, device=device, threads=threads)
-    else:
-        session = open_session(model, device=device, threads=threads)
     return Predictor(CenterFace(min_face_px=min_face, threads=threads), session)
