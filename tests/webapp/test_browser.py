@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -62,11 +63,9 @@ def wait_until_healthy(address: str, within_s: float = 60) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + within_s
     while time.monotonic() < end:
-        try:
-            with opener.open(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
+        with contextlib.suppress(OSError), opener.open(address, timeout=2):
+            return
+        time.sleep(0.1)
     raise AssertionError("the app did not start")
 
 
@@ -123,7 +122,7 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
 
 
 def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def choose_file(page: Page, *files: Path) -> None:
@@ -133,7 +132,8 @@ def choose_file(page: Page, *files: Path) -> None:
 
 def download(page: Page, name: str) -> Path:
     with page.expect_download() as started:
-        page.get_by_role("button", name=name).and_(page.locator(":visible")).first.click()
+        box = page.locator("[data-testid=stDownloadButton]:visible").filter(has_text=name)
+        box.get_by_role("button").click()
     return Path(started.value.path())
 
 
@@ -168,6 +168,7 @@ def test_what_is_no_picture_is_told_in_words(page: Page, tmp_path: Path) -> None
 
 def test_snapshot_of_the_camera_is_read(page: Page) -> None:
     page.get_by_text("Camera", exact=True).first.click()
+    page.wait_for_function("document.querySelector('video')?.currentTime > 0.2")
     page.get_by_role("button", name="Take Photo").click()
     expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)
     expect(page.get_by_text("Snapshot 1.jpg")).to_be_visible()

@@ -19,13 +19,7 @@ from mien.webapp.tabs import batch, live, model, photo, video
 
 __all__ = ["build_predictor", "main"]
 
-_TABS = (
-    ":material/image: Photo",
-    ":material/videocam: Live",
-    ":material/photo_library: Batch",
-    ":material/movie: Video",
-    ":material/insights: Model",
-)
+_TABS = ("Photo", "Live", "Batch", "Video", "Model")
 
 
 def build_predictor(model_path: Path) -> Predictor:
@@ -44,7 +38,7 @@ def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
         make_predictor: called once for a model, whoever looks at the page; tests hand in
             their own.
     """
-    st.set_page_config(page_title="mien", page_icon=":material/mood:", layout="wide")
+    st.set_page_config(page_title="mien", page_icon=str(_static() / "icon.svg"), layout="wide")
     st.html(f"<style>{_style()}</style>")
     st.html(f'<div class="mien-brand"><h1>mien</h1><p>What a face shows. {escape(BRIEF)}</p></div>')
     model_path = _model_of(sys.argv[1:])
@@ -83,7 +77,11 @@ def _model_of(arguments: list[str]) -> Path:
 
 
 def _style() -> str:
-    return (resources.files("mien.webapp") / "static" / "style.css").read_text(encoding="utf-8")
+    return (_static() / "style.css").read_text(encoding="utf-8")
+
+
+def _static() -> Path:
+    return Path(str(resources.files("mien.webapp") / "static"))
 
 
 def _foot() -> str:
