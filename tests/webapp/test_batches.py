@@ -177,7 +177,7 @@ def test_counts_and_overview(results: list[PictureResult]) -> None:
     assert (found["happy"], found["sad"]) == (2, 1)
     assert overview([]) == []
     rows = overview(results)
-    assert [row["face"] for row in rows] == [1, 2, 1, None, None]
+    assert [row["face"] for row in rows] == ["1", "2", "1", "", ""]
     assert [row["note"] for row in rows[:4]] == ["", "", "uncertain", "no face found"]
 
 

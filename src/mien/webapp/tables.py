@@ -67,7 +67,7 @@ def overview(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
         rows += [
             _row(
                 each.name,
-                face=number,
+                face=str(number),
                 emotion=reading.top,
                 confidence=reading.confidence,
                 likely=", ".join(reading.set),
@@ -94,7 +94,7 @@ def annotated_zip(results: Iterable[PictureResult]) -> bytes:
 def _row(
     image: str,
     *,
-    face: int | None = None,
+    face: str = "",
     emotion: str = "",
     confidence: float | None = None,
     likely: str = "",

@@ -108,10 +108,10 @@ def _show_table(results: list[PictureResult], labels: tuple[str, ...]) -> None:
         hide_index=True,
         column_config={
             "image": st.column_config.TextColumn("Picture", width="medium"),
-            "face": st.column_config.NumberColumn("Face", width="small"),
+            "face": st.column_config.TextColumn("Face", width="small"),
             "emotion": st.column_config.TextColumn("Emotion", width="small"),
             "confidence": st.column_config.ProgressColumn(
-                "Confidence", min_value=0, max_value=1, format="percent", width="small"
+                "Confidence", min_value=0, max_value=1, format="percent"
             ),
             "likely": st.column_config.TextColumn("Likely"),
             "note": st.column_config.TextColumn("Note"),

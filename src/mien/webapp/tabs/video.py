@@ -71,7 +71,8 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
         st.info(f"Stopped: this is the first {outcome.duration_s:.1f} s.")
     if outcome.damaged:
         st.warning(f"{outcome.damaged} damaged parts of the video were left out.")
-    st.video(result.video)
+    player, _ = st.columns([3, 1])  # a whole page of video leaves no room for its timeline
+    player.video(str(result.video))
     rows = [
         (
             f"Person {person.identity}",
