@@ -142,7 +142,8 @@ def fit_confidence(
 
 def _log_softmax(logits: Logits, temperature: float) -> Probabilities:
     scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore"):  # infinite logits give NaN; who uses it looks
+        scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
     return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)))
 
 

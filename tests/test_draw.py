@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mien import draw
+from mien.draw import EMOTION_COLOURS, annotate, colour_of
+from mien.faces import CenterFace
+from mien.types import EMOTIONS, Box, Face, Image, Reading
+
+# Colour vision, as matrices on linear sRGB. Source: Machado, Oliveira and Fernandes, "A
+# Physiologically-based Model for Simulation of Color Vision Deficiency", 2009, severity 1.
+VISION = {
+    "full": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+
+
+def linear(colour: str) -> NDArray[np.float64]:
+    parts = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Source: Ottosson, "A perceptual color space for image processing", 2020."""
+    to_cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    to_lab = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    return np.asarray(to_lab @ np.cbrt(to_cones @ np.clip(rgb, 0, 1)))
+
+
+def contrast(one: str, other: str) -> float:
+    """Source: WCAG 2.2, contrast ratio."""
+    dark, light = sorted(float(linear(each) @ (0.2126, 0.7152, 0.0722)) for each in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestPalette:
+    def test_every_emotion_has_a_colour_and_contempt_too(self) -> None:
+        assert set(EMOTION_COLOURS) == {*EMOTIONS, "contempt"}
+
+    @pytest.mark.parametrize("vision", VISION)
+    def test_any_two_colours_are_told_apart(self, vision: str) -> None:
+        seen = {name: oklab(VISION[vision] @ linear(c)) for name, c in EMOTION_COLOURS.items()}
+        for one, other in combinations(seen, 2):
+            assert 100 * np.linalg.norm(seen[one] - seen[other]) >= 11, (one, other)
+
+    @pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
+    @pytest.mark.parametrize("emotion", EMOTION_COLOURS)
+    def test_colours_show_on_light_and_dark(self, emotion: str, ground: str) -> None:
+        assert contrast(EMOTION_COLOURS[emotion], ground) >= 2.25
+
+    @pytest.mark.parametrize("emotion", EMOTION_COLOURS)
+    def test_letters_on_a_colour_are_read(self, emotion: str) -> None:
+        ink = "#{:02x}{:02x}{:02x}".format(*draw._ink_on(EMOTION_COLOURS[emotion]))
+        assert contrast(EMOTION_COLOURS[emotion], ink) >= 4.3
+
+    @pytest.mark.parametrize(
+        ("label", "same"),
+        [
+            ("", "neutral"),
+            ("bored", "neutral"),
+            ("sad", "sad"),
+            ("anger", "angry"),
+            ("happiness", "happy"),
+            ("sadness", "sad"),
+        ],
+    )
+    def test_other_words_have_colours_too(self, label: str, same: str) -> None:
+        assert colour_of(label) == EMOTION_COLOURS[same]
+
+
+def reading_at(*box: int, top: str = "happy", share: float = 0.91, **rest: object) -> Reading:
+    others = (1 - share) / 6
+    probabilities = tuple(share if label == top else others for label in EMOTIONS)
+    return Reading(Face(Box(*box), 0.9), probabilities, **rest)  # type: ignore[arg-type]
+
+
+def grey(height: int, width: int) -> Image:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+class TestAnnotate:
+    @pytest.mark.parametrize("size_hw", [(1, 1), (48, 64), (300, 20)])
+    def test_without_readings_it_is_a_copy(self, size_hw: tuple[int, int]) -> None:
+        image = grey(*size_hw)
+
+        drawn = annotate(image, [])
+
+        assert (drawn == image).all()
+        assert not np.shares_memory(drawn, image)
+
+    def test_the_picture_that_was_given_is_not_touched(self) -> None:
+        image = grey(200, 200)
+        image.flags.writeable = False
+
+        drawn = annotate(image, [reading_at(50, 50, 80, 90)])
+
+        assert (image == 128).all()
+        assert drawn.flags.writeable
+        assert (drawn.shape, drawn.dtype) == (image.shape, np.uint8)
+
+    @pytest.mark.parametrize(
+        "box",
+        [
+            (0, 0, 0, 0),
+            (10, 10, 0, 5),
+            (200, 10, 5, 5),
+            (-9, -9, 9, 9),
+            (10, 10, -5, -5),
+            (10**12, 0, 10**12, 10**12),
+        ],
+    )
+    def test_a_box_outside_of_the_picture_is_left_out(self, box: tuple[int, ...]) -> None:
+        assert (annotate(grey(200, 200), [reading_at(*box)]) == 128).all()
+
+    @settings(max_examples=60)
+    @given(
+        st.tuples(st.integers(1, 90), st.integers(1, 90)),
+        st.lists(st.tuples(*[st.integers(-100, 200)] * 4), max_size=6),
+        st.booleans(),
+    )
+    def test_any_boxes_on_any_picture_are_drawn(
+        self, size_hw: tuple[int, int], boxes: list[tuple[int, ...]], uncertain: bool
+    ) -> None:
+        image = grey(*size_hw)
+        readings = [reading_at(*box, uncertain=uncertain) for box in boxes]
+        assert annotate(image, readings).shape == image.shape
+
+    def test_a_box_of_any_size_takes_no_more_memory_than_the_picture(self) -> None:
+        drawn = annotate(grey(50, 50), [reading_at(-(10**9), -(10**9), 2 * 10**9, 2 * 10**9)])
+        assert (drawn != 128).any()
+
+    @pytest.mark.parametrize("emotion", EMOTIONS)
+    def test_the_box_is_a_line_in_the_emotions_colour(self, emotion: str) -> None:
+        drawn = annotate(grey(400, 400), [reading_at(100, 150, 120, 140, top=emotion)])
+
+        colour = [int(EMOTION_COLOURS[emotion][at : at + 2], 16) for at in (1, 3, 5)]
+        assert drawn[220, 100].tolist() == colour
+        assert drawn[289, 160].tolist() == colour
+        assert (drawn[170:270, 120:200] == 128).all(), "the face itself is left free"
+        assert (drawn[150, 100] != colour).any(), "corners are round"
+
+    def test_an_uncertain_box_is_dashed(self) -> None:
+        sure = annotate(grey(400, 400), [reading_at(100, 150, 120, 140)])
+        torn = annotate(grey(400, 400), [reading_at(100, 150, 120, 140, uncertain=True)])
+
+        line = slice(170, 270)
+        assert len(np.unique(sure[line, 100], axis=0)) == 1
+        gaps = (torn[line, 100] == 128).all(axis=1)
+        assert 0.2 < gaps.mean() < 0.6
+
+    def test_small_pictures_and_large_ones_have_lines_to_match(self) -> None:
+        def line_px(side: int) -> int:
+            image = grey(side, side)
+            box = (side // 4, side // 4, side // 2, side // 2)
+            drawn = annotate(image, [reading_at(*box, top="happy")])
+            row = drawn[side // 2, : side // 2].astype(int)
+            return int((np.abs(row - (213, 164, 24)).sum(axis=1) == 0).sum())
+
+        assert line_px(100) == 2
+        assert line_px(400) < line_px(2000)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("reading", "full", "short"),
+        [
+            (reading_at(0, 0, 9, 9), "happy 91 %", "happy"),
+            (reading_at(0, 0, 9, 9, share=1.0), "happy 100 %", "happy"),
+            (reading_at(0, 0, 9, 9, identity=3), "#3 happy 91 %", "#3 happy"),
+            (reading_at(0, 0, 9, 9, uncertain=True), "happy?", "happy?"),
+            (
+                reading_at(0, 0, 9, 9, uncertain=True, set=("happy", "sad", "fear")),
+                "happy or sad?",
+                "happy?",
+            ),
+        ],
+    )
+    def test_a_label_says(self, reading: Reading, full: str, short: str) -> None:
+        assert draw._text_of(reading, short=False) == full
+        assert draw._text_of(reading, short=True) == short
+
+
+def lay_out(readings: list[Reading], size_hw: tuple[int, int]) -> list[draw._Frame]:
+    height, width = size_hw
+    shown = [(each, draw._visible(each.face.box, width, height)) for each in readings]
+    return [
+        draw._Frame(left, top, left + label.size[0], top + label.size[1])
+        for label, (left, top) in draw._lay_out([(r, f) for r, f in shown if f], width, height)
+    ]
+
+
+def common(one: draw._Frame, other: draw._Frame) -> int:
+    wide = min(one.right, other.right) - max(one.left, other.left)
+    high = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return max(wide, 0) * max(high, 0)
+
+
+def hidden(readings: list[Reading], size_hw: tuple[int, int]) -> int:
+    """Count the pixels where labels lie on faces or on each other."""
+    labels = lay_out(readings, size_hw)
+    boxes = [draw._visible(each.face.box, size_hw[1], size_hw[0]) for each in readings]
+    on_faces = sum(common(label, box) for label in labels for box in boxes if box)
+    return on_faces + sum(common(one, other) for one, other in combinations(labels, 2))
+
+
+class TestPlaces:
+    @settings(max_examples=60)
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(-50, 800), st.integers(-50, 600),
+                st.integers(10, 300), st.integers(10, 300),
+            ),
+            max_size=12,
+        )
+    )  # fmt: skip
+    def test_labels_stay_inside(self, boxes: list[tuple[int, ...]]) -> None:
+        for label in lay_out([reading_at(*box) for box in boxes], (600, 800)):
+            assert label.left >= 0
+            assert label.top >= 0
+            assert label.right <= 800
+            assert label.bottom <= 600
+
+    @pytest.mark.parametrize(
+        "box",
+        [(350, 250, 100, 110), (0, 0, 90, 90), (710, 0, 90, 90), (0, 510, 90, 90),
+         (710, 510, 90, 90), (350, -40, 100, 110), (200, 0, 300, 600)],
+    )  # fmt: skip
+    def test_one_label_does_not_lie_on_its_face(self, box: tuple[int, ...]) -> None:
+        assert hidden([reading_at(*box)], (600, 800)) == 0
+
+    def test_a_row_of_close_faces_is_left_free(self) -> None:
+        row = [reading_at(20 + 75 * column, 200, 60, 70) for column in range(10)]
+        assert hidden(row, (500, 800)) == 0
+
+    def test_a_group_photo_is_left_free(self, solvay: Image) -> None:
+        faces = CenterFace()(solvay)
+        readings = [reading_at(*face.box, top="surprise") for face in faces]
+
+        assert len(readings) == 29
+        assert hidden(readings, solvay.shape[:2]) == 0
+
+    def test_large_faces_have_bars_and_small_ones_none(self) -> None:
+        large, small = (
+            lay_out([reading_at(100, 100, 200, 220)], (800, 800)),
+            lay_out([reading_at(100, 100, 40, 44)], (800, 800)),
+        )
+        assert large[0].size[1] > 2.5 * small[0].size[1]
+
+    def test_bars_give_way_to_other_faces(self) -> None:
+        crowd = [
+            reading_at(50 + 215 * column, 80 + 245 * row, 200, 210)
+            for column in range(3)
+            for row in range(2)
+        ]
+        assert hidden(crowd, (600, 720)) == 0
+        assert max(label.size[1] for label in lay_out(crowd, (600, 720))) < 60
