@@ -97,3 +97,16 @@ def test_timeline_lays_spans_over_the_whole_length() -> None:
     assert "left:50.000%;width:50.000%" in text
     assert "1:15 to 2:30: sad, uncertain" in text
     assert "Person &lt;1&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("", "."),
+        ("the archive is refused", "The archive is refused."),
+        ("talk.mp4 is no video", "talk.mp4 is no video."),
+        ("Already so.", "Already so."),
+    ],
+)
+def test_error_becomes_a_sentence(message: str, text: str) -> None:
+    assert markup.sentence(message) == text

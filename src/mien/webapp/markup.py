@@ -23,6 +23,7 @@ __all__ = [
     "headline",
     "percent",
     "reliability_plot",
+    "sentence",
     "swatches",
     "timeline",
 ]
@@ -35,6 +36,13 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:
         return ">99 %"
     return f"{share * 100:.0f} %"
+
+
+def sentence(message: str) -> str:
+    """Return an error's message as a sentence; a file's name at its start is left as it is."""
+    first = message.split(" ", 1)[0]
+    start = message[:1].upper() if first.isalpha() else message[:1]
+    return start + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
 
 
 def headline(reading: Reading) -> str:

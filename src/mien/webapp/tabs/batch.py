@@ -12,7 +12,7 @@ from mien.predictor import Predictor
 from mien.webapp.archives import ArchiveLimits
 from mien.webapp.batches import collect, read_all
 from mien.webapp.jobs import Job
-from mien.webapp.markup import distribution, empty_state
+from mien.webapp.markup import distribution, empty_state, sentence
 from mien.webapp.pictures import PictureResult
 from mien.webapp.tables import annotated_zip, counts, overview, results_csv, results_json
 from mien.webapp.tabs.progress import follow
@@ -37,7 +37,7 @@ def show(predictor: Predictor) -> None:
         follow(job, "pictures", "mien_batch_stop")
         return
     if error := st.session_state.get(_ERROR):
-        st.error(f"{error[:1].upper()}{error[1:]}.")
+        st.error(sentence(error))
     if results := st.session_state.get(_RESULTS):
         _show_results(results, predictor)
     elif not error:

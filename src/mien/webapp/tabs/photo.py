@@ -10,7 +10,7 @@ import streamlit as st
 
 from mien.images import IMAGE_ENDINGS
 from mien.predictor import Predictor
-from mien.webapp.markup import empty_state, face_card
+from mien.webapp.markup import empty_state, face_card, sentence
 from mien.webapp.pictures import PictureResult, key_of, read_picture
 from mien.webapp.tables import results_csv, results_json
 
@@ -145,7 +145,7 @@ def _show_photo(key: str, result: PictureResult, album: _Album, predictor: Predi
             width="stretch",
         )
         if result.error is not None:
-            st.error(f"{str(result.error)[:1].upper()}{str(result.error)[1:]}.")
+            st.error(sentence(str(result.error)))
             return
         picture, faces = st.columns([3, 2], gap="large")
         picture.image(result.annotated, width="stretch")

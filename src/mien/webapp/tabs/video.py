@@ -8,7 +8,7 @@ import streamlit as st
 
 from mien.predictor import Predictor
 from mien.webapp.jobs import Job
-from mien.webapp.markup import empty_state, swatches, timeline
+from mien.webapp.markup import empty_state, sentence, swatches, timeline
 from mien.webapp.tabs.progress import follow
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def show(predictor: Predictor) -> None:
         st.session_state[_JOB] = Job(read_clip(file.name, file.getvalue(), predictor))
         st.rerun()
     if error := st.session_state.get(_ERROR):
-        st.error(f"{error[:1].upper()}{error[1:]}")
+        st.error(sentence(error))
     if result := st.session_state.get(_RESULT):
         _show_result(result, predictor)
     elif not error:
