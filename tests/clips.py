@@ -34,12 +34,14 @@ class Clip:
     times_ms: Callable[[int], int] | None = None
     rotation: float = 0.0
     brightness: Callable[[float], int] = lambda t: 140
+    face: bool = True
 
     def picture(self, t: float) -> Image:
         height, width = self.size_hw
         image = np.full((height, width, 3), BACKGROUND, np.uint8)
         x = 10 + round(20 * t)
-        image[20 : 20 + SIDE, x : x + SIDE] = self.brightness(t)
+        if self.face:
+            image[20 : 20 + SIDE, x : x + SIDE] = self.brightness(t)
         return image
 
     def write(self, path: Path) -> Path:
