@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from mien.errors import MienError
+from mien.faces import CenterFace
 from mien.predictor import Predictor
 from mien.runtime import default_model, open_session
 from mien.webapp.notice import BRIEF, NOTICE
@@ -28,7 +29,8 @@ def build_predictor(model_path: Path) -> Predictor:
     Raises:
         ModelError: the weights cannot be used.
     """
-    return Predictor(session=open_session(model_path))
+    # one thread each: camera, batch and video may run side by side
+    return Predictor(CenterFace(threads=1), open_session(model_path, threads=1))
 
 
 def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
