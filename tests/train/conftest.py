@@ -1,42 +1,13 @@
-"""A small data set of drawn faces, which no one's face was needed for."""
+"""The drawn faces, on disk and in memory."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tests.drawn import write_csvs
 
-from mien.train.data import Dataset, read_csv
-from mien.train.data.ferplus import FERPLUS_LABELS, join_votes
-
-CSV_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-ROWS = {"Training": 12, "PublicTest": 3, "PrivateTest": 2}  # of each emotion
-
-
-def drawn_face(emotion: int, generator: np.random.Generator) -> np.ndarray:
-    """Return uint8 (48, 48): a bright bar whose place tells the emotion, in noise."""
-    face = generator.integers(0, 90, (48, 48), np.uint8)
-    face[4 + 6 * emotion : 8 + 6 * emotion, 6:42] = generator.integers(180, 256)
-    return face
-
-
-def write_csvs(folder: Path, rows: dict[str, int] = ROWS) -> tuple[Path, Path]:
-    """Write fer2013.csv and fer2013new.csv, and return their paths."""
-    generator = np.random.default_rng(0)
-    data, votes = folder / "fer2013.csv", folder / "fer2013new.csv"
-    with data.open("w", newline="") as left, votes.open("w", newline="") as right:
-        faces, people = csv.writer(left), csv.writer(right)
-        faces.writerow(["emotion", "pixels", "Usage"])
-        people.writerow(["Usage", "Image name", *FERPLUS_LABELS, "unknown", "NF"])
-        for usage, count in rows.items():
-            for emotion in range(7):
-                for _ in range(count):
-                    pixels = drawn_face(emotion, generator).ravel()
-                    faces.writerow([emotion, " ".join(map(str, pixels)), usage])
-                    people.writerow([usage, "", *(8 * (column == emotion) for column in range(10))])
-    return data, votes
+from mien.train.data import Dataset, join_votes, read_csv
 
 
 @pytest.fixture(scope="session")

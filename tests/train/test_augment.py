@@ -4,10 +4,9 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from tests.drawn import drawn_face
 
 from mien.train.augment import Augmentation, augment, contact_sheet, erase, relight, warp
-
-from .conftest import drawn_face
 
 STILL = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 WILD = Augmentation(30, 0.2, 0.2, 0.2, 0.3, 0.5, 0.2, 0.5, 1.0, 0.3)

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.drawn import drawn_face
 
 from mien.errors import DataError
 from mien.train import data
 from mien.train.data import Dataset
 from mien.types import EMOTIONS
-
-from .conftest import drawn_face
 
 PIXELS = " ".join(["7"] * 2304)
 HEADER = ["emotion", "pixels", "Usage"]

@@ -137,10 +137,15 @@ class _Run:
         self.averaged = _copies(self.model.weights)
         self.steps_done = 0
         self.best = -1.0
+        self.traced_px = 0
 
     def one_epoch(self, epoch: int, on_step: Callable[[Progress], None]) -> EpochLog:
         training = self.recipe.training
         begin = time.monotonic()
+        # Dropout draws from torch's global state, which no checkpoint holds: seed each epoch.
+        keras.utils.set_random_seed(training.seed + epoch)
+        size_px = self._size_px(epoch)
+        self._trace_for(size_px)
         generator = np.random.default_rng([training.seed, epoch])
         # A last batch of a few rows would spoil batch normalisation's averages: leave it out.
         order = generator.permutation(self.rows)
@@ -149,7 +154,7 @@ class _Run:
         losses, accuracies, rate = [], [], 0.0
         for step, rows in enumerate(batches):
             rate = learning_rate_at(epoch + step / steps, training)
-            loss, accuracy = self._one_step(rows, rate, self._size_px(epoch), generator)
+            loss, accuracy = self._one_step(rows, rate, size_px, generator)
             losses.append(loss)
             accuracies.append(accuracy)
             if not math.isfinite(loss):
@@ -158,7 +163,7 @@ class _Run:
                     f"learning_rate; the last whole epoch is kept in {self.run_dir}"
                 )
             on_step(Progress(epoch + 1, training.epochs, step + 1, steps, loss))
-        held_out_accuracy, held_out_loss = self._evaluate(self._size_px(epoch))
+        held_out_accuracy, held_out_loss = self._evaluate(size_px)
         return EpochLog(
             epoch=epoch + 1,
             loss=float(np.mean(losses)),
@@ -224,6 +229,17 @@ class _Run:
         self._average()
         accuracy = next(value for name, value in results.items() if name.endswith("accuracy"))
         return float(results["loss"]), float(accuracy)
+
+    def _trace_for(self, size_px: int) -> None:
+        """Begin a graph of its own for each size of pictures.
+
+        TensorFlow would make one graph for all sizes of the first that it meets, and the
+        last digits then depend on where a run was taken up.
+        """
+        if size_px != self.traced_px:
+            self.model.make_train_function(force=True)
+            self.model.make_predict_function(force=True)
+            self.traced_px = size_px
 
     def _size_px(self, epoch: int) -> int:
         training = self.recipe.training

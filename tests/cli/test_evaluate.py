@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mien.card import ModelCard
+from mien.cli import main
+from mien.runtime import FakeSession, Session
+from mien.train import session
+from mien.train.data import FERPLUS_LABELS
+from mien.types import EMOTIONS
+
+CARD = ModelCard(
+    name="fake", version="1", heads={"emotion": EMOTIONS, "ferplus": tuple(FERPLUS_LABELS)}
+)
+
+
+@pytest.fixture(autouse=True)
+def a_fake_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_csvs: tuple[Path, Path]
+) -> None:
+    """Open a fake model whatever is asked for, in a folder that holds the drawn data."""
+
+    def open_fake(path: object = None, *, head: str | None = None) -> Session:
+        return FakeSession(CARD.with_head(head) if head else CARD)
+
+    monkeypatch.setattr(session, "open_any_session", open_fake)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for path in drawn_csvs:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", *arguments])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name FER2013 with --data"),
+        (("--data", "none.csv"), "no data at none.csv"),
+        (("--data", "fer2013.csv", "--votes", "none.csv"), "cannot read the FER+ votes"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert run(*arguments) == 2
+
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("model.onnx", "--data", "fer2013.csv") == 0
+
+    output = capsys.readouterr().out
+    assert "emotion: 7 labels" in output
+    assert "disgust" in output
+    assert "ferplus" not in output  # without votes there is nothing to judge it by
+
+
+def test_json_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    votes = ("--votes", "fer2013new.csv")
+
+    assert run("--data", "fer2013.csv", *votes, "--flip", "--json") == 0
+
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"] == "fake"
+    assert {each["head"] for each in report["results"]} == {"emotion", "ferplus"}
+    assert {each["flip"] for each in report["results"]} == {True, False}
+
+
+def test_a_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "fer2013.csv", "-o", "report") == 0
+
+    names = {path.name for path in Path("report").iterdir()}
+    assert {"report.json", "report.md", "emotion_confusion.png"} <= names
+    assert "The report is in report" in capsys.readouterr().err

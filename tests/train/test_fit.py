@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import ast
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.drawn import write_csvs
+
+from mien.errors import ConfigError, TrainingError
+from mien.train import runs
+from mien.train.data import Dataset
+from mien.train.recipes import Recipe, TrainingPart
+
+ROOT = Path(__file__).parents[2]
+BACKENDS = ("tensorflow", "torch")
+
+
+def child(backend: str, folder: Path, *actions: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.train.child", *actions, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """For each back end, a folder with the run ``whole`` and the run ``killed``, gone on with."""
+    pytest.importorskip("torch", reason="the second back end is not installed")
+    folders = {backend: tmp_path_factory.mktemp(backend) for backend in BACKENDS}
+    for folder in folders.values():
+        write_csvs(folder)
+    for actions, code in (
+        (("train-and-be-killed",), -signal.SIGKILL),
+        (("go-on", "compare-normalisations"), 0),
+    ):
+        children = {name: child(name, folder, *actions) for name, folder in folders.items()}
+        for backend, process in children.items():
+            errors = process.communicate(timeout=300)[1].decode()
+            assert process.returncode == code, f"{backend}: {errors[-2000:]}"
+    return folders
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
+    trained: dict[str, Path], backend: str
+) -> None:
+    whole, killed = (
+        {
+            f"{file}.{name}": array
+            for file in ("checkpoint.npz", "best.npz", "last.npz")
+            for name, array in runs.load_arrays(trained[backend] / run / file).items()
+        }
+        for run in ("whole", "killed")
+    )
+
+    assert whole.keys() == killed.keys()
+    assert [name for name in whole if not np.array_equal(whole[name], killed[name])] == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_log_goes_on_too(trained: dict[str, Path], backend: str) -> None:
+    whole, killed = (
+        [
+            (row.epoch, row.loss, row.held_out_accuracy)
+            for row in runs.read_log(trained[backend] / run)
+        ]
+        for run in ("whole", "killed")
+    )
+
+    assert whole == killed
+    assert [epoch for epoch, *_ in whole] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_folder_holds_everything_and_nothing_else(
+    trained: dict[str, Path], backend: str
+) -> None:
+    expected = {"recipe.yaml", "data.json", "log.csv", "curves.png"}
+    expected |= {"checkpoint.npz", "best.npz", "last.npz"}
+
+    assert {path.name for path in (trained[backend] / "killed").iterdir()} == expected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fused_normalisation_equals_keras_own(trained: dict[str, Path], backend: str) -> None:
+    differences = ast.literal_eval((trained[backend] / "differences.txt").read_text())
+
+    assert differences.pop("d_gamma") < 1e-4  # a sum over 240 values
+    assert differences.pop("d_beta") < 1e-4
+    assert differences.pop("inference") < 1e-2  # moving variance differs by Bessel's correction
+    assert len(differences) == 4
+    assert max(differences.values()) < 1e-5
+
+
+def training(**changes: float) -> TrainingPart:
+    return TrainingPart.model_validate(
+        {"epochs": 10, "warmup_epochs": 2, "learning_rate": 0.1, "min_learning_rate": 0.01}
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [(1.0, 0.05), (2.0, 0.1), (6.0, 0.055), (10.0, 0.01), (11.0, 0.01)],
+)
+def test_the_rate_warms_up_and_follows_a_cosine(position: float, expected: float) -> None:
+    from mien.train.fit import learning_rate_at
+
+    assert learning_rate_at(position, training()) == pytest.approx(expected)
+
+
+def test_the_first_step_moves_a_little() -> None:
+    from mien.train.fit import learning_rate_at
+
+    assert 0 < learning_rate_at(0.0, training()) < 1e-3
+    assert learning_rate_at(0.0, training(warmup_epochs=0)) == pytest.approx(0.1)
+
+
+def recipe(**changes: object) -> Recipe:
+    content = {"batch_size": 16, "epochs": 2, "warmup_epochs": 0, "validation_split": 0.2}
+    return Recipe.model_validate(
+        {"model": {"architecture": "glance"}, "training": content | changes}
+    )
+
+
+def test_votes_are_asked_for(tmp_path: Path, drawn: Dataset) -> None:
+    from dataclasses import replace
+
+    from mien.train.fit import fit
+
+    with pytest.raises(ConfigError, match="give --votes"):
+        fit(recipe(ferplus_weight=1.0), replace(drawn, votes=None), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(
+    tmp_path: Path, drawn: Dataset
+) -> None:
+    from mien.train.fit import Progress, fit
+
+    run = tmp_path / "run"
+
+    def spoil(now: Progress) -> None:
+        if now.epoch == 2:
+            raise MemoryError
+
+    # Memory runs out in the second epoch; the run is taken up and the loss explodes.
+    with pytest.raises(TrainingError, match="memory ran out with batches of 16"):
+        fit(recipe(learning_rate=1e-3), drawn, run, on_step=spoil)
+    kept = runs.load_arrays(run / "checkpoint.npz")
+    assert int(kept["epochs"]) == 1
+
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf).*lower learning_rate"):
+        fit(recipe(learning_rate=1e30), drawn, tmp_path / "wild")
+    assert not (tmp_path / "wild" / "checkpoint.npz").exists()
+
+    log = fit(recipe(learning_rate=1e-3), drawn, run, resume=True)
+    assert [row.epoch for row in log] == [1, 2]
+    assert all(math.isfinite(row.loss) for row in log)
+
+
+def test_a_folder_is_not_trained_over(tmp_path: Path, drawn: Dataset) -> None:
+    runs.open_folder(tmp_path, recipe(), drawn, resume=False)
+
+    with pytest.raises(ConfigError, match="--resume"):
+        runs.open_folder(tmp_path, recipe(), drawn, resume=False)
+
+
+def test_another_recipe_does_not_go_on(tmp_path: Path, drawn: Dataset) -> None:
+    runs.open_folder(tmp_path, recipe(), drawn, resume=False)
+
+    with pytest.raises(ConfigError, match="the recipe differs"):
+        runs.open_folder(tmp_path, recipe(seed=1), drawn, resume=True)
+
+
+def test_other_data_does_not_go_on(tmp_path: Path, drawn: Dataset) -> None:
+    runs.open_folder(tmp_path, recipe(), drawn, resume=False)
+
+    with pytest.raises(TrainingError, match="not the data"):
+        runs.open_folder(tmp_path, recipe(), drawn.take(np.arange(100)), resume=True)
+    runs.open_folder(tmp_path, recipe(), drawn, resume=True)
+
+
+def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    runs.save_arrays(path, {"w0": np.arange(1000)})
+    path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(TrainingError, match="is damaged"):
+        runs.load_arrays(path)
+
+
+def test_weights_are_not_there_before_the_first_epoch(tmp_path: Path, drawn: Dataset) -> None:
+    runs.open_folder(tmp_path, recipe(), drawn, resume=False)
+
+    with pytest.raises(TrainingError, match="no trained weights yet"):
+        runs.trained_model(tmp_path)
+
+
+def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    from mien.train.files import replacing
+
+    path = tmp_path / "card.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError), replacing(path) as beside:
+        beside.write_text("new " * 10_000 + "\udc80", encoding="utf-8")
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

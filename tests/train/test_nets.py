@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.errors import ConfigError
+from mien.train import nets
+from mien.train.nets.parts import FusedBatchNormalization, NetOptions
+
+#: Parameters and multiply-adds. The reference document says 5.5 M for standard_cnn; its own
+#: list of layers makes 0.9 M of mini_xception.
+COSTS = {
+    "glance": (1_602_735, 56_792_832),
+    "mini_xception": (900_000, 230_000_000),
+    "standard_cnn": (5_500_000, 469_000_000),
+}
+
+
+def test_an_unknown_network_is_told() -> None:
+    with pytest.raises(ConfigError, match="choose one of glance, mini_xception, standard_cnn"):
+        nets.build("resnet")
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_networks_cost_what_they_should(name: str) -> None:
+    summary = nets.summarise(nets.build(name))
+
+    parameters, multiply_adds = COSTS[name]
+    assert summary.parameters == pytest.approx(parameters, rel=0.05)
+    assert summary.multiply_adds == pytest.approx(multiply_adds, rel=0.05)
+
+
+def test_glance_keeps_to_its_budget() -> None:
+    summary = nets.summarise(nets.build("glance"))
+
+    assert summary.parameters <= 2_000_000
+    assert summary.multiply_adds <= 70_000_000
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_raw_crops_become_probabilities(name: str) -> None:
+    model = nets.build(name)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype(np.float32)
+
+    outputs = model.predict_on_batch(crops)
+    logits = nets.logits_of(model).predict_on_batch(crops)
+
+    for head, values in zip(
+        logits, outputs if isinstance(outputs, list) else [outputs], strict=True
+    ):
+        assert values.shape == (2, 8 if head == "ferplus" else 7)
+        np.testing.assert_allclose(values.sum(axis=1), 1, rtol=1e-5)
+        raised = np.exp(logits[head] - logits[head].max(axis=1, keepdims=True))
+        np.testing.assert_allclose(values, raised / raised.sum(1, keepdims=True), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_networks_for_any_size_are_the_same_networks(name: str) -> None:
+    options = NetOptions(any_size=True, l2=1e-4, norm=FusedBatchNormalization)
+    free = nets.logits_of(nets.build(name, options))
+    fixed = nets.logits_of(nets.build(name))
+    free.set_weights(fixed.get_weights())
+    crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype(np.float32)
+
+    same, small = (
+        free.predict_on_batch(pictures)["emotion"] for pictures in (crops, crops[:, 8:40, 8:40])
+    )
+
+    expected = fixed.predict_on_batch(crops)["emotion"]
+    np.testing.assert_allclose(same, expected, rtol=1e-4, atol=1e-5)
+    assert small.shape == (2, 7)
+    assert np.isfinite(small).all()
+
+
+def test_only_glance_has_a_second_head() -> None:
+    heads = {name: tuple(nets.logits_of(nets.build(name)).output) for name in nets.NETS}
+
+    assert heads == {
+        "glance": ("emotion", "ferplus"),
+        "mini_xception": ("emotion",),
+        "standard_cnn": ("emotion",),
+    }
+
+
+def test_dropout_can_be_switched_off() -> None:
+    model = nets.build("mini_xception", NetOptions(dropout=0.0))
+
+    assert {layer.rate for layer in model.layers if hasattr(layer, "rate")} == {0.0}
