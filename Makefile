@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test check format lock web-assets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lock: $(DEV)  ## pin the requirements anew
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
 	    --extra train --extra serve --extra app --extra video --extra litert --extra dev \
 	    --no-header --no-annotate --upgrade -q -c requirements/core.txt -o requirements/dev.txt
+
+web-assets:  ## fetch what the page /local runs in the browser (needs npm)
+	$(PYTHON) scripts/fetch_web_assets.py
 
 clean:  ## remove what was built, the environment included
 	rm -rf $(VENV) build dist site htmlcov .coverage annotated
