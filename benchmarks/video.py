@@ -64,6 +64,7 @@ class Measured:
         self.commit, self.discard = output.commit, output.discard
 
     def write(self, frame: FrameReadings) -> None:
+        """Give one frame, and note the time."""
         start = time.perf_counter()
         self._output.write(frame)
         self._totals_ms["draw + encode"] += (time.perf_counter() - start) * 1000
