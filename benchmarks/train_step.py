@@ -53,9 +53,10 @@ def main() -> None:
 
 def _compiled(architecture: str, norm: type[keras.layers.BatchNormalization]) -> keras.Model:
     model = nets.logits_of(nets.build(architecture, nets.NetOptions(norm=norm)))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
-        loss={head: keras.losses.CategoricalCrossentropy(from_logits=True) for head in model.output},
+        loss=dict.fromkeys(model.output, loss),
     )
     return model
 

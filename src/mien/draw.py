@@ -337,7 +337,7 @@ def _corner(radius: int) -> NDArray[np.uint8]:
     """Return the top left corner (radius, radius), by the distance of each pixel's centre."""
     place = radius - 0.5 - np.arange(radius)
     inside = radius + 0.5 - np.hypot(place[:, None], place[None])
-    return (np.clip(inside, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(inside, 0, 1) * 255, np.uint8)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -128,9 +129,11 @@ class Latest:
 
 def _open_quietly(number: int) -> cv2.VideoCapture:
     """Open a camera without OpenCV's own lines on the terminal when there is none."""
-    level = cv2.getLogLevel()
-    cv2.setLogLevel(_SILENT)
+    # OpenCV 5 moved the log level to a module of its own.
+    log: Any = getattr(cv2.utils, "logging", cv2)
+    level = log.getLogLevel()
+    log.setLogLevel(_SILENT)
     try:
         return cv2.VideoCapture(number)
     finally:
-        cv2.setLogLevel(level)
+        log.setLogLevel(level)
