@@ -574,7 +574,7 @@ class TestTerminal:
         lines = shown(result(5), result(5)).splitlines()
 
         assert lines[1].startswith("    1  ▁▁▁▇▁▁▁ ● happy 80 %")
-        assert len(lines) == 6 + 1 + 6
+        assert len(lines) == 6 + 1 + 1 + 6
         assert "bars: █ angry █ disgust" in lines[6]
 
     def test_uncertain_readings(self, shown: Callable[..., str]) -> None:

@@ -169,7 +169,7 @@ class TerminalOutput:
 
         self.console = Console(highlight=False)
         self._card, self._abstain = card, abstain
-        self._explained = False
+        self._begun = self._explained = False
 
     def write(self, result: Result) -> None:
         """Give one result; a failure is told elsewhere."""
@@ -180,7 +180,8 @@ class TerminalOutput:
         title = Text(one_line(result.name), "bold")
         height, width = result.size_hw
         title.append(f"  {width} × {height}, {_count_text(len(result.readings))}", "dim")
-        lines = [title]
+        lines = [Text(), title] if self._begun else [title]
+        self._begun = True
         if len(result.readings) > _MANY_FACES:
             lines += [self._short(number, each) for number, each in enumerate(result.readings, 1)]
             if not self._explained:
@@ -223,7 +224,7 @@ class TerminalOutput:
     def _explanation(self, labels: Sequence[str]) -> Text:
         from rich.text import Text
 
-        line = Text("       bars: ", "dim")
+        line = Text("       ").append("bars: ", "dim")
         for label in labels:
             line.append("█ ", colour_of(label)).append(f"{label} ", "dim")
         return line
