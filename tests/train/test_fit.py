@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import math
 import os
 import signal
 import subprocess
@@ -146,29 +145,57 @@ def test_votes_are_asked_for(tmp_path: Path, drawn: Dataset) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(
-    tmp_path: Path, drawn: Dataset
+    tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mien.train.fit import Progress, fit
+    from mien.train import fit
 
-    run = tmp_path / "run"
+    monkeypatch.setattr(fit, "learning_rate_at", lambda epoch, _: 1e-3 if epoch < 1 else 1e30)
 
-    def spoil(now: Progress) -> None:
-        if now.epoch == 2:
-            raise MemoryError
-
-    # Memory runs out in the second epoch; the run is taken up and the loss explodes.
-    with pytest.raises(TrainingError, match="memory ran out with batches of 16"):
-        fit(recipe(learning_rate=1e-3), drawn, run, on_step=spoil)
-    kept = runs.load_arrays(run / "checkpoint.npz")
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch 2.*lower learning_rate"):
+        fit.fit(recipe(), drawn, tmp_path)
+    kept = runs.load_arrays(tmp_path / "checkpoint.npz")
     assert int(kept["epochs"]) == 1
+    assert all(np.isfinite(array).all() for name, array in kept.items() if name[0] in "vw")
 
-    with pytest.raises(TrainingError, match=r"loss is (nan|inf).*lower learning_rate"):
-        fit(recipe(learning_rate=1e30), drawn, tmp_path / "wild")
-    assert not (tmp_path / "wild" / "checkpoint.npz").exists()
 
-    log = fit(recipe(learning_rate=1e-3), drawn, run, resume=True)
-    assert [row.epoch for row in log] == [1, 2]
-    assert all(math.isfinite(row.loss) for row in log)
+class ResourceExhaustedError(Exception):
+    """Named as TensorFlow's own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ResourceExhaustedError("OOM when allocating tensor"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_a_full_memory_is_one_clear_sentence(
+    tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from mien.train import fit
+
+    def run_out(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(fit._Run, "one_epoch", run_out)
+
+    with pytest.raises(TrainingError, match="memory ran out with batches of 16: lower batch_size"):
+        fit.fit(recipe(), drawn, tmp_path)
+
+
+def test_other_errors_stay_what_they_are(
+    tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.train import fit
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fit._Run, "one_epoch", fail)
+
+    with pytest.raises(ZeroDivisionError):
+        fit.fit(recipe(), drawn, tmp_path)
 
 
 def test_a_folder_is_not_trained_over(tmp_path: Path, drawn: Dataset) -> None:

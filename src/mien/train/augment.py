@@ -111,7 +111,7 @@ def relight(
     mean = pixels.mean(axis=(1, 2, 3))
     bias = mean * (1 - gain) + shift
     relit = pixels * gain[:, None, None, None] + bias[:, None, None, None]
-    return np.clip(np.rint(relit), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(relit), 0, 255), np.uint8)
 
 
 def erase(

@@ -135,8 +135,8 @@ def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Co
         accuracy_answered=float(right[answered].mean()) if answered.any() else 0.0,
         accuracy_at_80=_at_coverage(accuracy_coverage(probabilities, truth), 0.8),
         per_class=tuple(
-            ClassScore(label, *(float(value) for value in values[:3]), int(values[3]))
-            for label, *values in zip(labels, precision, recall, f1, support, strict=True)
+            ClassScore(label, float(p), float(r), float(f), int(count))
+            for label, p, r, f, count in zip(labels, precision, recall, f1, support, strict=True)
         ),
         confusion=tuple(
             tuple(row) for row in confusion_matrix(truth, read, labels=columns).tolist()

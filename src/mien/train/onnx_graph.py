@@ -54,6 +54,7 @@ def _convert(logits_model: keras.Model) -> onnx.ModelProto:
         return logits_model(tf.cast(crops, tf.float32), training=False)
 
     signature = [tf.TensorSpec((None, *CROP_HW, 1), tf.uint8, name="crops")]
+    graph: onnx.ModelProto
     graph, _ = tf2onnx.convert.from_function(network, signature, opset=_TF2ONNX_OPSET)
     return graph
 

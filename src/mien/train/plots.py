@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from mien.train.evaluate import Result
@@ -124,8 +125,8 @@ PLOTS = {
 
 
 def _figure(width_inches: float, height_inches: float, title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width_inches, height_inches), dpi=150, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(width_inches, height_inches), dpi=150, layout=layout)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=10, color=_INK, pad=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -130,7 +130,7 @@ def trained_model(run_dir: Path) -> keras.Model:
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write an ``.npz``."""
     with replacing(path) as beside:
-        np.savez(beside, **arrays)  # type: ignore[arg-type]
+        np.savez(beside, **arrays)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -149,10 +149,9 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def read_log(run_dir: Path) -> list[EpochLog]:
     """Read ``log.csv``."""
-    kinds = {field.name: int if field.name == "epoch" else float for field in fields(EpochLog)}
     with (run_dir / "log.csv").open(newline="", encoding="utf-8") as file:
         return [
-            EpochLog(**{name: kind(row[name]) for name, kind in kinds.items()})
+            EpochLog(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()})
             for row in csv.DictReader(file)
         ]
 

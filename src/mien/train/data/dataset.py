@@ -40,7 +40,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.emotion)
 
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Dataset:
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Dataset:
         """Return the chosen rows, by index or by mask."""
         return replace(
             self,
@@ -65,7 +65,7 @@ class Dataset:
         """Mark the rows outside Training whose exact pixels stand in Training too."""
         keys = _pixel_keys(self.crops)
         training = self.split == "Training"
-        return np.isin(keys, keys[training]) & ~training
+        return np.asarray(np.isin(keys, keys[training]) & ~training)
 
 
 def hold_out(

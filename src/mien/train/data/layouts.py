@@ -147,10 +147,10 @@ def _open_text(path: Path) -> Iterator[tuple[IO[str], Callable[[], int]]]:
         raw.seek(0)
         if zipped:
             with gzip.open(raw, "rt", newline="", encoding="utf-8") as lines:
-                yield lines, raw.tell  # type: ignore[misc]
+                yield lines, raw.tell
         else:
             with open(path, newline="", encoding="utf-8") as lines:
-                yield lines, lines.buffer.tell
+                yield lines, lines.buffer.tell  # type: ignore[attr-defined]
 
 
 def _list_folder(path: Path) -> list[tuple[Path, int, str]]:
