@@ -177,7 +177,8 @@ class VideoFile:
             self.audio: AudioStream | None = next(iter(self._container.streams.audio), None)
             self.zero_s = (self._container.start_time or 0) / av.time_base
             self._check_stated()
-            self._early: list[Packet[AudioStream]] = []
+            self._early: list[Packet[AudioStream]] | None = []
+            self._size_hw: tuple[int, int] | None = None
             if start_s > 0:
                 self._seek()
             self._decoded = self._decode()
@@ -192,7 +193,8 @@ class VideoFile:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; see :class:`Source`."""
-        for packet in self._early:
+        early, self._early = self._early or [], None
+        for packet in early:
             self._give_audio(packet)
         yield self._first
         yield from self._decoded
@@ -294,13 +296,15 @@ class VideoFile:
         image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
         if (turn := _TURNS.get(self._turned_by)) is not None:
             image = np.asarray(cv2.rotate(image, turn), np.uint8)
-        if hasattr(self, "info") and image.shape[:2] != self.info.size_hw:
+        if self._size_hw is None:
+            self._size_hw = (image.shape[0], image.shape[1])
+        elif image.shape[:2] != self._size_hw:
             # A stream may change its size; what is written keeps the first.
-            image = np.asarray(cv2.resize(image, self.info.size_hw[::-1]), np.uint8)
+            image = np.asarray(cv2.resize(image, self._size_hw[::-1]), np.uint8)
         return image
 
     def _give_audio(self, packet: Packet[AudioStream]) -> None:
-        if not hasattr(self, "info"):
+        if self._early is not None:
             self._early.append(packet)
         elif self.on_audio is not None:
             self.on_audio(packet)
