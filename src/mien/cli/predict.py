@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -262,6 +263,7 @@ def _open_session(model: Path | None, head: str | None, device: str, threads: in
         from mien.train.session import open_any_session
     except ModuleNotFoundError as error:
         raise MissingExtra("train", error.name or "keras") from None
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
     return open_any_session(model, head=head, device=device, threads=threads)
 
 
