@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import signal
 import subprocess
@@ -156,6 +157,21 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(
     kept = runs.load_arrays(tmp_path / "checkpoint.npz")
     assert int(kept["epochs"]) == 1
     assert all(np.isfinite(array).all() for name, array in kept.items() if name[0] in "vw")
+
+
+def test_the_references_network_and_optimiser_train_on_small_pictures_too(
+    tmp_path: Path, drawn: Dataset
+) -> None:
+    from mien.train.fit import fit
+
+    settings = recipe(batch_size=64, epochs=1, small_epochs=1, small_px=24).to_dict()
+    settings["model"]["architecture"] = "mini_xception"
+
+    log = fit(Recipe.model_validate(settings), drawn, tmp_path)
+
+    assert settings["training"]["optimiser"] == "adam"
+    assert [math.isfinite(row.loss) for row in log] == [True]
+    assert runs.trained_model(tmp_path).name == "mini_xception"
 
 
 class ResourceExhaustedError(Exception):

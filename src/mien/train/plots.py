@@ -91,7 +91,7 @@ def per_class(result: Result) -> Figure:
     axes.set_yticks(place, [f"{each.label} ({each.support})" for each in classes])
     axes.set(xlim=(0, 1.08), ylim=(len(classes) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    axes.legend(loc="upper right", bbox_to_anchor=(1, -0.06), ncols=2, frameon=False)
     _percent(axes, x=True, y=False)
     return figure
 
