@@ -4,7 +4,8 @@
     python benchmarks/video.py --seconds 600          # memory over ten minutes
 
 The clip is made here: a portrait that moves about, at 25 frames/s. Measured is the whole of
-decode, detect, read, draw and encode, on the cores given by ``--cores`` (2).
+decode, detect, read, draw and encode, on the cores given by ``--cores`` (2). Drawing and
+encoding go on beside the other stages, so that the times add up to more than a frame takes.
 """
 
 from __future__ import annotations
@@ -25,15 +26,34 @@ import av
 import cv2
 import numpy as np
 
+from mien.cli.video import open_predictor
 from mien.images import read
 from mien.predictor import Predictor
 from mien.video import FollowOptions, FrameReadings, VideoWriter, open_source, run
 
 FPS = 25
+LONGEST_S = 20.0  # of what is encoded for a clip
 PORTRAIT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 
 
-def make_clip(path: Path, seconds: float, size_hw: tuple[int, int] = (480, 640)) -> None:
+def make_clip(path: Path, seconds: float) -> None:
+    """Write a clip; a long one repeats its first 20 seconds."""
+    once = path.with_name("once.mp4")
+    write_portrait(once, min(seconds, LONGEST_S))
+    with av.open(str(path), "w") as output, av.open(str(once)) as source:
+        video = source.streams.video[0]
+        stream = output.add_stream_from_template(video)
+        period = round(LONGEST_S / video.time_base)
+        for turn in range(round(np.ceil(seconds / LONGEST_S))):
+            source.seek(0)
+            for packet in source.demux(video):
+                if packet.dts is not None:
+                    packet.pts, packet.dts = packet.pts + turn * period, packet.dts + turn * period
+                    packet.stream = stream
+                    output.mux(packet)
+
+
+def write_portrait(path: Path, seconds: float, size_hw: tuple[int, int] = (480, 640)) -> None:
     """Write a portrait that wanders over a grey wall and comes nearer now and then."""
     height, width = size_hw
     portrait = read(PORTRAIT)
@@ -107,7 +127,7 @@ def measure(clip: Path, output: Path, predictor: Predictor, every: int | None) -
     print(f"{outcome.frames} frames in {took_s:.1f} s: {outcome.frames / took_s:.1f} frames/s")
     for name, value in totals_ms.items():
         print(f"  {name:<14} {value / outcome.frames:6.2f} ms a frame")
-    if len(memory_mb) > 2:
+    if len(memory_mb) > 4:
         half = len(memory_mb) // 2
         print(
             f"  memory: {max(memory_mb):.0f} MB at most; mean of the first half "
@@ -128,7 +148,7 @@ def main() -> None:
         clip = Path(folder) / "clip.mp4"
         make_clip(clip, options.seconds)
         print(f"640 x 480, one face, {options.seconds:g} s, {options.cores} cores")
-        measure(clip, Path(folder) / "out.mp4", Predictor(), options.every)
+        measure(clip, Path(folder) / "out.mp4", open_predictor(None, None), options.every)
 
 
 if __name__ == "__main__":

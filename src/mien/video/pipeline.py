@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +23,8 @@ _T = TypeVar("_T")
 # every second frame. Between, faces are moved on as they moved, and read all the same.
 _SEARCH_EVERY_S = 1 / 15
 _TOLERANCE_S = 0.002
+
+_FRAMES_BEHIND = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,15 @@ def run(
 ) -> Outcome:
     """Read a source into outputs and close it; on any error no output is left behind.
 
+    Frames are written by a thread of their own, a few frames behind: of two cores, one can
+    look for faces while the other draws and encodes.
+
     Args:
         source: it is used up and closed.
         predictor: finds and reads faces.
-        outputs: get every frame, in this order.
+        outputs: get every frame, in this order, always from one other thread.
         options: how faces are followed.
-        on_frame: is called after each frame, for progress.
+        on_frame: is called after each frame in the caller's thread, for progress.
         stop: is asked after each frame; if it says so, what there is so far is finished and
             the outcome is not ``complete``.
 
@@ -157,16 +164,17 @@ def run(
     """
     frames, first_s, last_s, complete = 0, 0.0, 0.0, True
     try:
-        for frame in follow(source.frames(), predictor, options):
-            first_s = frame.time_s if frames == 0 else first_s
-            last_s = frame.time_s
-            frames += 1
-            for output in outputs:
-                output.write(frame)
-            on_frame(frame)
-            if stop():
-                complete = False
-                break
+        with _Behind(outputs) as behind:
+            for frame in follow(source.frames(), predictor, options):
+                first_s = frame.time_s if frames == 0 else first_s
+                last_s = frame.time_s
+                frames += 1
+                behind.write(frame)
+                on_frame(frame)
+                if stop():
+                    complete = False
+                    break
+            behind.finish()
         if frames == 0:
             raise VideoError(f"{source.info.name} gave no frame: there is nothing to write")
         for output in outputs:
@@ -182,6 +190,36 @@ def run(
     damaged = source.damaged if isinstance(source, VideoFile) else 0
     step_s = 1 / source.info.fps if source.info.fps else 0.0
     return Outcome(frames, last_s - first_s + step_s, complete, damaged)
+
+
+class _Behind:
+    """Writes frames to outputs on a thread of its own, at most `_FRAMES_BEHIND` late."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="video")
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Behind:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def write(self, frame: FrameReadings) -> None:
+        """Give one frame; raises what went wrong with an earlier one."""
+        while len(self._pending) >= _FRAMES_BEHIND:
+            self._pending.popleft().result()
+        self._pending.append(self._thread.submit(self._write, frame))
+
+    def finish(self) -> None:
+        """Wait until every frame is written; raises what went wrong with one."""
+        while self._pending:
+            self._pending.popleft().result()
+
+    def _write(self, frame: FrameReadings) -> None:
+        for output in self._outputs:
+            output.write(frame)
 
 
 def _timed(call: Callable[[], _T]) -> tuple[_T, float]:

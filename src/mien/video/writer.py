@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -57,11 +58,13 @@ class VideoWriter:
         self._start_s, self._last_pts = 0.0, -1
         self._time_base = _CAMERA_TIME_BASE
         self._passes_on = False
+        # Sound comes on the thread that reads; it is written on the one that writes.
+        self._sound_packets: deque[Packet[AudioStream]] = deque()
         self._streams: _Streams | None = None
         if isinstance(source, VideoFile):
             self._start_s, self._time_base = source.start_s, source.time_base
             if source.audio is not None:
-                source.on_audio = self._write_audio
+                source.on_audio = self._sound_packets.append
 
     def write(self, frame: FrameReadings) -> None:
         """Draw and encode one frame.
@@ -69,6 +72,7 @@ class VideoWriter:
         Raises:
             VideoError: it cannot be written.
         """
+        self._write_sound()
         image = _even(annotate(frame.image, frame.readings) if frame.readings else frame.image)
         picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
@@ -84,6 +88,7 @@ class VideoWriter:
         Raises:
             VideoError: it cannot be written.
         """
+        self._write_sound()
         streams = self._opened()
         self._encode(streams.video, None)
         if streams.audio is not None and not self._passes_on:
@@ -136,6 +141,10 @@ class VideoWriter:
         audio = container.add_stream("aac", rate=rate if rate in _AAC_RATES_HZ else 48_000)
         audio.layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
         return audio
+
+    def _write_sound(self) -> None:
+        while self._sound_packets:
+            self._write_audio(self._sound_packets.popleft())
 
     def _write_audio(self, packet: Packet[AudioStream]) -> None:
         if packet.pts is None or packet.time_base is None:
