@@ -395,3 +395,9 @@ def test_fer2013s_own_frame_is_found_again(fer2013_csv: object, detector: Center
             correlations.append(np.corrcoef(crop.flat, original.flat)[0, 1])
     assert len(correlations) >= 56
     assert np.median(correlations) > 0.6
+
+
+def test_memory_kept_between_images_changes_nothing(astronaut: Image) -> None:
+    detect = CenterFace(same_size=True)
+    for image in (astronaut, astronaut[:, ::-1].copy(), astronaut):
+        assert detect(image) == CenterFace()(image)

@@ -133,7 +133,8 @@ def open_predictor(model: Path | None, min_face: int | None) -> Predictor:
     from mien.predictor import Predictor
     from mien.runtime import open_session
 
-    detector = CenterFace(min_face_px=min_face, threads=max(1, cores() // 2))
+    threads = max(1, cores() // 2)
+    detector = CenterFace(min_face_px=min_face, threads=threads, same_size=True)
     return Predictor(detector, open_session(model, threads=1))
 
 
