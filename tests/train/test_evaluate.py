@@ -157,12 +157,41 @@ def test_a_report_is_json_markdown_and_pictures(
     assert {path.name for path in folder.iterdir()} == {"report.json", "report.md", *pictures}
     stored = json.loads((folder / "report.json").read_text())
     assert stored == json.loads(json.dumps(as_dict(results, CARD)))
-    assert stored["results"][0]["accuracy"] == 1.0
+    first = stored["results"][0]
+    assert (first["accuracy"], first["uncertain"], first["set_sizes"][0]["labels"]) == (1.0, 0, 1)
     text = (folder / "report.md").read_text()
     assert text == as_markdown(results, CARD)
     assert "| Happy | 1.00 | 1.00 | 1.00 | 5 |" in text
+    assert "`uncertain` marks 0 of 35 faces" in text
     assert all(name in text for name in pictures)
     for name in pictures:
         with Image.open(folder / name) as picture:
             assert picture.width > 700
             assert np.ptp(np.asarray(picture.convert("L"))) > 100
+
+
+def test_the_reports_curves_are_those_of_the_plots(
+    drawn: Dataset, sessions: list[FakeSession]
+) -> None:
+    many = drawn.take(np.tile(drawn.rows("PublicTest"), 40))
+    results = evaluate(sessions[1:], many)
+
+    (stored, _) = as_dict(results, CARD)["results"]
+
+    bins, surest = stored["reliability"], stored["accuracy_coverage"]
+    assert sum(bins["weight"]) == pytest.approx(1)
+    gaps = np.abs(np.subtract(bins["x"], bins["y"]))
+    assert np.average(gaps, weights=bins["weight"]) == pytest.approx(stored["ece"])
+    np.testing.assert_allclose(surest["x"], np.arange(1, 101) / 100, atol=1 / len(many))
+    assert surest["y"][79] == pytest.approx(stored["accuracy_at_80"])
+    assert surest["y"][-1] == stored["accuracy"]
+
+
+def test_fewer_rows_than_per_cents_give_a_point_each(
+    drawn: Dataset, sessions: list[FakeSession]
+) -> None:
+    rows = drawn.take(drawn.rows("PrivateTest")[:3])
+
+    (stored, _) = as_dict(evaluate(sessions[:1], rows), CARD)["results"]
+
+    np.testing.assert_allclose(stored["accuracy_coverage"]["x"], [1 / 3, 2 / 3, 1])

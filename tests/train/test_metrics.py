@@ -39,7 +39,12 @@ def test_every_figure_of_a_small_example() -> None:
     assert scores.weighted_f1 == pytest.approx((2 / 3 + 2 * 2 / 3 + 1) / 4)
     assert scores.nll == pytest.approx(-np.log([0.7, 0.4, 0.8, 0.9]).mean(), rel=1e-5)
     assert (scores.set_coverage, scores.mean_set_size) == (1.0, 1.25)  # the wrong one has two
-    assert (scores.answered, scores.accuracy_answered) == (0.75, 1.0)
+    assert scores.set_sizes == (
+        metrics.SetSize(1, 3, 1.0),
+        metrics.SetSize(2, 1, 1.0),
+        metrics.SetSize(3, 0, 0.0),
+    )
+    assert (scores.uncertain, scores.answered, scores.accuracy_answered) == (1, 0.75, 1.0)
     assert scores.accuracy_at_80 == 0.75  # of four rows, 80 % are all
 
 
@@ -57,13 +62,14 @@ def test_a_set_is_never_empty() -> None:
     scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(set_threshold=1.0))
 
     assert scores.mean_set_size == 1.0
-    assert scores.set_coverage == scores.accuracy
+    assert scores.set_coverage == scores.accuracy == scores.set_sizes[0].coverage
+    assert [each.count for each in scores.set_sizes] == [4, 0, 0]
 
 
 def test_nothing_answered_is_no_division_by_zero() -> None:
     scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(abstain_below=0.99))
 
-    assert (scores.answered, scores.accuracy_answered) == (0.0, 0.0)
+    assert (scores.uncertain, scores.answered, scores.accuracy_answered) == (4, 0.0, 0.0)
 
 
 def test_a_class_without_rows_does_not_count_in_the_macro_f1() -> None:

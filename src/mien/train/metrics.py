@@ -28,6 +28,7 @@ __all__ = [
     "Curve",
     "Interval",
     "Scores",
+    "SetSize",
     "accuracy_and_loss",
     "accuracy_coverage",
     "accuracy_interval",
@@ -59,6 +60,15 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
+class SetSize:
+    """The prediction sets of one size: on how many rows, and how often they hold the truth."""
+
+    labels: int
+    count: int
+    coverage: float
+
+
+@dataclass(frozen=True)
 class Scores:
     """Everything that is said about one model on one set of rows; parts of 1.
 
@@ -68,7 +78,9 @@ class Scores:
         ece: expected calibration error over 15 bins, after the card's temperature.
         set_coverage: part of the prediction sets that hold the true label.
         mean_set_size: labels in a prediction set.
-        answered: part of the rows that the card's ``abstain_below`` lets be named.
+        set_sizes: the sets by their number of labels, from one label to all.
+        uncertain: number of rows that the card's ``abstain_below`` marks as uncertain.
+        answered: part of the other rows, which are named.
         accuracy_answered: accuracy on those.
         accuracy_at_80: accuracy on the 80 % of rows with the highest confidence.
         confusion: rows are true labels, columns are what was read, both in label order.
@@ -84,6 +96,8 @@ class Scores:
     ece: float
     set_coverage: float
     mean_set_size: float
+    set_sizes: tuple[SetSize, ...]
+    uncertain: int
     answered: float
     accuracy_answered: float
     accuracy_at_80: float
@@ -131,6 +145,8 @@ def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Co
         ece=expected_calibration_error(probabilities, truth),
         set_coverage=float(chosen[np.arange(len(truth)), truth].mean()),
         mean_set_size=float(chosen.sum(axis=1).mean()),
+        set_sizes=_set_sizes(chosen, truth),
+        uncertain=int((~answered).sum()),
         answered=float(answered.mean()),
         accuracy_answered=float(right[answered].mean()) if answered.any() else 0.0,
         accuracy_at_80=_at_coverage(accuracy_coverage(probabilities, truth), 0.8),
@@ -188,6 +204,16 @@ def accuracy_coverage(probabilities: NDArray[np.float64], truth: _Truth) -> Curv
     answered = np.arange(1, len(truth) + 1)
     coverage = answered / len(truth)
     return Curve(coverage, np.cumsum(right) / answered, np.full(len(truth), 1 / len(truth)))
+
+
+def _set_sizes(chosen: NDArray[np.bool_], truth: _Truth) -> tuple[SetSize, ...]:
+    sizes = chosen.sum(axis=1)
+    held = chosen[np.arange(len(truth)), truth]
+    rows = [sizes == size for size in range(1, chosen.shape[1] + 1)]
+    return tuple(
+        SetSize(size, int(of.sum()), float(held[of].mean()) if of.any() else 0.0)
+        for size, of in enumerate(rows, start=1)
+    )
 
 
 def _at_coverage(curve: Curve, coverage: float) -> float:

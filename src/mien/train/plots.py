@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from mien.train.evaluate import Result
 
-__all__ = ["PLOTS", "confusion", "coverage", "per_class", "reliability"]
+__all__ = ["PLOTS", "confusion", "coverage", "per_class", "prediction_sets", "reliability"]
 
 _INK, _FAINT, _BLUE, _ORANGE = "#22303c", "#c9d1d8", "#2f6f9f", "#d98032"
 _CONFUSION_COLOURS = "Blues"
@@ -115,12 +115,52 @@ def coverage(result: Result) -> Figure:
     return figure
 
 
+def prediction_sets(result: Result) -> Figure:
+    """Draw how many labels the prediction sets have, and how often each size holds the truth."""
+    scores = result.scores
+    sizes = [each for each in scores.set_sizes if each.count > 0]
+    figure, axes = _figure(5.6, 4.2, _title("Prediction sets", result))
+    place = range(len(sizes))
+    share = [each.count / scores.count for each in sizes]
+    axes.bar(place, share, width=0.62, color=_FAINT, label="faces with a set of this size")
+    axes.plot(
+        place,
+        [each.coverage for each in sizes],
+        color=_BLUE,
+        marker="o",
+        linewidth=1.8,
+        label="sets that hold the true label",
+        clip_on=False,
+    )
+    for x, each in zip(place, sizes, strict=True):
+        axes.annotate(
+            f"{each.coverage:.0%}",
+            (x, each.coverage),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            color=_INK,
+            fontsize=9,
+        )
+    axes.axhline(scores.set_coverage, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 4)))
+    axes.set_xticks(place, [str(each.labels) for each in sizes])
+    axes.set(ylim=(0, 1.08), yticks=np.linspace(0, 1, 6))
+    axes.set_xlabel(
+        f"labels in the set: {scores.mean_set_size:.2f} on average, "
+        f"{scores.set_coverage:.1%} hold the truth"
+    )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    _percent(axes)
+    return figure
+
+
 #: Every plot by the name of its file.
 PLOTS = {
     "confusion": confusion,
     "reliability": reliability,
     "classes": per_class,
     "coverage": coverage,
+    "sets": prediction_sets,
 }
 
 

@@ -8,9 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien.card import ModelCard
 from mien.train.evaluate import Result, headline
 from mien.train.files import replacing
+from mien.train.metrics import Curve
 from mien.train.plots import PLOTS
 
 __all__ = ["PROTOCOL", "as_dict", "as_markdown", "write_report"]
@@ -24,9 +27,11 @@ PROTOCOL = (
     "votes dropped."
 )
 
+_CURVE_STEPS = 100
+
 
 def write_report(results: Sequence[Result], card: ModelCard, folder: Path) -> None:
-    """Write JSON, Markdown and four plots for each head into ``folder``."""
+    """Write JSON, Markdown and the plots of each head into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "report.json", json.dumps(as_dict(results, card), indent=2) + "\n")
     _write(folder / "report.md", as_markdown(results, card))
@@ -37,7 +42,13 @@ def write_report(results: Sequence[Result], card: ModelCard, folder: Path) -> No
 
 
 def as_dict(results: Sequence[Result], card: ModelCard) -> dict[str, Any]:
-    """Return the report as plain dicts, lists, numbers and strings; parts of 1."""
+    """Return the report as plain dicts, lists, numbers and strings; parts of 1.
+
+    Each result holds its :class:`~mien.train.metrics.Scores` by name, and two curves:
+    ``reliability``, the confidence ``x``, accuracy ``y`` and part of the rows ``weight`` of
+    each bin; and ``accuracy_coverage``, the accuracy ``y`` on the surest part ``x`` of the
+    rows, one point for each per cent of them.
+    """
     return {
         "model": card.name,
         "version": card.version,
@@ -50,6 +61,8 @@ def as_dict(results: Sequence[Result], card: ModelCard) -> dict[str, Any]:
                 "unseen": each.unseen,
                 "flip": each.flip,
                 **asdict(each.scores),
+                "reliability": _points(each.reliability),
+                "accuracy_coverage": _thinned(each.accuracy_coverage),
             }
             for each in results
         ],
@@ -64,9 +77,11 @@ def as_markdown(results: Sequence[Result], card: ModelCard) -> str:
         parts += [
             f"## Head `{head}`",
             _overview([each for each in results if each.head == head]),
+            "### How sure",
+            _how_sure([each for each in results if each.head == head]),
+            _in_words(best),
             f"### Each class, {best.split}",
             _classes(best),
-            _in_words(best),
             "\n".join(f"![{name}]({head}_{name}.png)" for name in PLOTS),
         ]
     return "\n\n".join(parts) + "\n"
@@ -89,6 +104,22 @@ def _overview(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def _how_sure(results: Sequence[Result]) -> str:
+    lines = [
+        "| Split | ECE | Sets hold the truth | Labels in a set | Uncertain | Accuracy of the rest "
+        "| Accuracy of the surest 80 % |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for each in results:
+        scores = each.scores
+        lines.append(
+            f"| {each.name} | {scores.ece:.2%} | {scores.set_coverage:.2%} "
+            f"| {scores.mean_set_size:.2f} | {scores.uncertain} ({1 - scores.answered:.1%}) "
+            f"| {scores.accuracy_answered:.2%} | {scores.accuracy_at_80:.2%} |"
+        )
+    return "\n".join(lines)
+
+
 def _classes(result: Result) -> str:
     lines = [
         "| Emotion | Precision | Recall | F1-Score | Support |",
@@ -105,11 +136,22 @@ def _classes(result: Result) -> str:
 def _in_words(result: Result) -> str:
     scores = result.scores
     return (
-        f"Prediction sets hold the true label in {scores.set_coverage:.1%} of the cases, with "
-        f"{scores.mean_set_size:.2f} labels on average. The {scores.answered:.1%} of faces that "
-        f"the model names a single emotion for are right in {scores.accuracy_answered:.1%}; the "
-        f"surest 80 % in {scores.accuracy_at_80:.1%}."
+        f"On {result.split}, prediction sets hold the true label in {scores.set_coverage:.1%} of "
+        f"the cases, with {scores.mean_set_size:.2f} labels on average. `uncertain` marks "
+        f"{scores.uncertain} of {scores.count} faces; the others are right in "
+        f"{scores.accuracy_answered:.1%}, and the surest 80 % in {scores.accuracy_at_80:.1%}."
     )
+
+
+def _points(curve: Curve) -> dict[str, list[float]]:
+    return {"x": curve.x.tolist(), "y": curve.y.tolist(), "weight": curve.weight.tolist()}
+
+
+def _thinned(curve: Curve) -> dict[str, list[float]]:
+    """Return at most a point for each per cent, since there is one for each row."""
+    steps = np.arange(1, _CURVE_STEPS + 1) / _CURVE_STEPS
+    chosen = np.unique(np.searchsorted(curve.x, steps - 1e-12))  # 0.07 is not 7 / 100
+    return {"x": curve.x[chosen].tolist(), "y": curve.y[chosen].tolist()}
 
 
 def _heads(results: Sequence[Result]) -> list[str]:
