@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from PIL.Image import Resampling, Transform, fromarray
 
 from mien.errors import ConfigError, InputError
 from mien.types import CROP_HW, Box, CropGeometry, Crops, Face, Image, Point
 
-__all__ = ["CenterFace", "Detector", "crop_faces"]
+__all__ = ["CenterFace", "Detector", "crop_faces", "thumbnail"]
 
 # The longer side, in pixels of its input, from which the detector finds a face surely: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
@@ -147,12 +147,12 @@ def _to_input(image: Image, scale: float) -> tuple[NDArray[np.float32], tuple[in
     The image is resized in proportion; black to the right and below fills up the stride.
     """
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    resized = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    picture = fromarray(image)
+    if picture.size != (width, height):  # a triangle over all source pixels, so nothing aliases
+        picture = picture.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
     padded_hw = (math.ceil(side / _STRIDE) * _STRIDE for side in (height, width))
     blob = np.zeros((1, 3, *padded_hw), np.float32)
-    blob[0, :, :height, :width] = resized.transpose(2, 0, 1)
+    blob[0, :, :height, :width] = np.asarray(picture).transpose(2, 0, 1)
     return blob, (height, width)
 
 
@@ -175,12 +175,27 @@ def _decode(
     cells = np.stack([columns, rows], axis=1) + 0.5
     centres = (cells + offset[::-1, rows, columns].T) * _CELL_PX
     boxes = np.concatenate([centres - size / 2, size], axis=1).astype(np.float32)
-    kept = np.array(
-        cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), threshold, _MAX_OVERLAP), np.intp
-    ).ravel()
+    kept = _without_overlaps(boxes, scores)
     parts = landmarks[:, rows[kept], columns[kept]].T.reshape(-1, 5, 2)[:, :, ::-1]
     points = parts * boxes[kept, None, 2:] + boxes[kept, None, :2]
     return _Found(boxes[kept], scores[kept], points)
+
+
+def _without_overlaps(
+    boxes_xywh: NDArray[np.float32], scores: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    """Return the rows to keep, surest first: of boxes of the same face, the surest."""
+    starts, sizes = boxes_xywh[:, :2], boxes_xywh[:, 2:]
+    ends, areas = starts + sizes, sizes.prod(axis=1)
+    left = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        shared = np.minimum(ends[left], ends[best]) - np.maximum(starts[left], starts[best])
+        overlap = np.maximum(shared, 0).prod(axis=1)
+        left = left[overlap <= _MAX_OVERLAP * (areas[left] + areas[best] - overlap)]
+    return np.array(kept, np.intp)
 
 
 def crop_faces(image: Image, faces: Sequence[Face], geometry: CropGeometry) -> Crops:
@@ -198,48 +213,74 @@ def crop_faces(image: Image, faces: Sequence[Face], geometry: CropGeometry) -> C
     _require_rgb(image)
     crops = np.empty((len(faces), *CROP_HW, 1), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
-        crop[..., 0] = cv2.cvtColor(_cut(image, face, geometry), cv2.COLOR_RGB2GRAY)
+        crop[..., 0] = _cut(image, face, geometry)
     return crops
 
 
-def _cut(image: Image, face: Face, geometry: CropGeometry) -> Image:
-    """Return the face's square as RGB (48, 48, 3)."""
+def thumbnail(image: Image, face: Face, side_px: int, *, room: float = 1.0) -> Image:
+    """Return the square around a face's box, ``room`` times as large, as a picture to show.
+
+    Returns:
+        uint8 (side_px, side_px, 3); beyond the image, its border is repeated.
+    """
+    box, limits = face.box, image.shape[:2]
+    side = max(round(max(box.w, box.h) * room), 1)
+    starts = (box.y + (box.h - side) // 2, box.x + (box.w - side) // 2)
+    rows, columns = (
+        np.clip(np.linspace(start, start + side - 1, min(side, 4 * side_px)), 0, limit - 1)
+        for start, limit in zip(starts, limits, strict=True)
+    )
+    part = image[rows.round().astype(int)[:, None], columns.round().astype(int)]
+    return np.asarray(fromarray(part).resize((side_px, side_px), Resampling.BOX))
+
+
+def _cut(image: Image, face: Face, geometry: CropGeometry) -> NDArray[np.uint8]:
+    """Return the face's square in grey (48, 48)."""
     box = face.box
     side = max(box.w, box.h)
-    span = side * geometry.scale
     roll = _roll(face)
     right = np.array([math.cos(roll), math.sin(roll)])  # unit vectors of the crop in the image
     down = np.array([-right[1], right[0]])
     centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * geometry.shift_y
 
-    part, origin = _around(image, centre, span)
-    samples = CROP_HW[0] * min(max(1, math.ceil(span / CROP_HW[0])), _MAX_SAMPLES)
-    step = span / samples
-    # warpAffine counts from the middle of the first pixel, boxes from its outer corner
-    first = centre - origin - 0.5 - (right + down) * step * (samples - 1) / 2
-    sampled = cv2.warpAffine(
-        part,
-        np.stack([right * step, down * step, first], axis=1),
+    part, centre, span = _around(image, centre, side * geometry.scale)
+    per_pixel = min(max(1, math.ceil(span / CROP_HW[0])), _MAX_SAMPLES)
+    samples = CROP_HW[0] * per_pixel
+    step_x, step_y = right * span / samples, down * span / samples
+    corner = centre - (right + down) * span / 2
+    sampled = fromarray(part).transform(
         (samples, samples),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        Transform.AFFINE,
+        (step_x[0], step_y[0], corner[0], step_x[1], step_y[1], corner[1]),
+        Resampling.BILINEAR,
     )
-    return np.asarray(cv2.resize(sampled, CROP_HW[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(sampled.reduce(per_pixel))
 
 
 def _around(
     image: Image, centre: NDArray[np.float64], span: float
-) -> tuple[Image, NDArray[np.int64]]:
-    """Return the part of an image that a square of any roll can touch, and its origin xy.
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], float]:
+    """Return what a square of any roll can touch, in grey, and centre and span in its pixels.
 
-    Outside the image it is the nearest border pixels. OpenCV warps at most 32767 pixels a
-    side, which a whole image can exceed.
+    Outside the image it is the nearest border pixels. A large square is shrunk to what is
+    sampled at most, so that neither a face's size nor a box far too large costs memory.
     """
     limits = np.array(image.shape[1::-1])
     reach = span / math.sqrt(2) + 2
+    # Beyond its reach outside the image, a square holds border pixels alone wherever it lies.
+    centre = np.clip(centre, -reach, limits + reach)
     start = np.clip(np.floor(centre - reach), 0, limits - 1).astype(np.int64)
     end = np.clip(np.ceil(centre + reach), start + 1, limits).astype(np.int64)
-    return image[start[1] : end[1], start[0] : end[0]], start
+    grey = fromarray(image[start[1] : end[1], start[0] : end[0]]).convert("L")
+
+    shrink = max(1, int(span / (CROP_HW[0] * _MAX_SAMPLES)))
+    centre, span = (centre - start) / shrink, span / shrink
+    reach = span / math.sqrt(2) + 2
+    inside = np.asarray(grey.reduce(shrink))
+    before = np.maximum(np.ceil(reach - centre), 0).astype(int)
+    after = np.maximum(np.ceil(centre + reach - inside.shape[::-1]), 0).astype(int)
+    widths = ((before[1], after[1]), (before[0], after[0]))
+    return np.pad(inside, widths, mode="edge"), centre + before, span
 
 
 def _roll(face: Face) -> float:

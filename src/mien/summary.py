@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces import thumbnail
 from mien.types import EMOTIONS, Image, Reading
 
 __all__ = ["Episode", "Person", "Series", "Story", "episode_rows", "story_to_dict"]
@@ -133,7 +133,8 @@ class Story:
                 notes = self._people[reading.identity] = _Notes(len(self.labels), time_s, time_s)
             self._note(notes, reading, time_s, lasts_s)
             if image is not None and reading.face.score > notes.best_score:
-                notes.best_score, notes.thumbnail = reading.face.score, _thumbnail(image, reading)
+                notes.best_score = reading.face.score
+                notes.thumbnail = thumbnail(image, reading.face, _THUMBNAIL_PX, room=1.3)
 
     def people(self, *, min_seen_s: float = 0.5) -> tuple[Person, ...]:
         """Return everyone seen for at least ``min_seen_s``, by number."""
@@ -310,14 +311,3 @@ def _halved(bins: _Bins) -> _Bins:
         before, others = wide.get(index // 2, (0.0, 0.0))
         wide[index // 2] = before + weight, others + sums
     return wide
-
-
-def _thumbnail(image: Image, reading: Reading) -> Image:
-    """Cut the face out with some room around it."""
-    box = reading.face.box
-    side = max(round(max(box.w, box.h) * 1.3), 2)
-    centre = (box.x + box.w / 2, box.y + box.h / 2)
-    cut = cv2.getRectSubPix(image, (side, side), centre)  # repeats the border outside
-    return np.asarray(
-        cv2.resize(cut, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8
-    )

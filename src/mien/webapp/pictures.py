@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-import cv2
+import numpy as np
+from PIL.Image import Resampling, fromarray
 
 from mien.draw import annotate
 from mien.errors import MienError
+from mien.faces import thumbnail
 from mien.images import ImageLimits, decode, encode
 from mien.predictor import Predictor
-from mien.types import CROP_HW, Face, Image, Reading
+from mien.types import CROP_HW, Image, Reading
 
 __all__ = ["PictureResult", "key_of", "read_picture"]
 
@@ -56,7 +58,7 @@ def read_picture(name: str, data: bytes, predictor: Predictor) -> PictureResult:
     except MienError as error:
         return PictureResult(name, error=error)
     annotated = encode(_fit(annotate(image, readings)), quality=_JPEG_QUALITY)
-    thumbs = tuple(encode(_thumb(image, reading.face)) for reading in readings)
+    thumbs = tuple(encode(thumbnail(image, reading.face, _THUMB_PX)) for reading in readings)
     return PictureResult(name, image.shape[:2], readings, annotated, thumbs)
 
 
@@ -67,17 +69,4 @@ def _fit(image: Image) -> Image:
     if scale >= 1:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-
-
-def _thumb(image: Image, face: Face) -> Image:
-    """Return the face as a square; its border is repeated beyond the picture."""
-    box, (height, width) = face.box, image.shape[:2]
-    side = max(box.w, box.h)
-    left, top = box.x + (box.w - side) // 2, box.y + (box.h - side) // 2
-    inside = image[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
-    if inside.size == 0:
-        inside = image[:1, :1]
-    return cv2.resize(  # type: ignore[return-value]
-        inside, (_THUMB_PX, _THUMB_PX), interpolation=cv2.INTER_AREA
-    )
+    return np.asarray(fromarray(image).resize(size, Resampling.BOX, reducing_gap=2.0))
