@@ -88,7 +88,7 @@ def test_the_log_goes_on_too(trained: dict[str, Path], backend: str) -> None:
 def test_a_run_folder_holds_everything_and_nothing_else(
     trained: dict[str, Path], backend: str
 ) -> None:
-    expected = {"recipe.yaml", "data.json", "log.csv", "curves.png"}
+    expected = {"recipe.yaml", "data.json", "origins.json", "log.csv", "curves.png"}
     expected |= {"checkpoint.npz", "best.npz", "last.npz"}
 
     assert {path.name for path in (trained[backend] / "killed").iterdir()} == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -31,11 +31,24 @@ def train(
         typer.Option(help="A YAML file of settings.", show_default="config.yaml, if there is one"),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A recipe that ships with mien: glance.", metavar="NAME")
+        str | None,
+        typer.Option(help="A recipe that ships with mien: glance-57m, glance.", metavar="NAME"),
     ] = None,
     run: Annotated[
         Path | None,
         typer.Option(help="Folder of the run.", show_default="runs/<architecture>"),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Begin with the weights of this file.", metavar="FILE.keras"),
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Learn from this trained model too, as much as the recipe's teacher_weight "
+            "says; may be given several times.",
+            metavar="MODEL",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last whole epoch.")
@@ -60,9 +73,12 @@ def train(
 
         mien train --data fer2013.csv
 
-        mien train --recipe glance --data fer2013.csv.gz --votes fer2013new.csv
+        mien train --recipe glance-57m --data fer2013.csv.gz --votes fer2013new.csv
 
-        mien train --resume --run runs/glance --data fer2013.csv.gz --votes fer2013new.csv
+        mien train --resume --run runs/glance_57m --data fer2013.csv.gz --votes fer2013new.csv
+
+        mien train --recipe glance --start glance-57m.keras --teacher glance-57m.keras
+        --data fer2013.csv.gz --votes fer2013new.csv
 
         mien train --recipe glance --summary
     """
@@ -75,8 +91,9 @@ def train(
             _save_sheet(settings, load_data(data, votes, skip_bad=skip_bad), show_augmentation)
         else:
             dataset = load_data(data, votes, skip_bad=skip_bad)
-            again = _command(data, votes, run_dir, skip_bad=skip_bad)
-            _train(settings, dataset, run_dir, resume=resume, again=again)
+            origins = _Origins(start, tuple(teacher or ()))
+            again = _command(data, votes, run_dir, origins, skip_bad=skip_bad)
+            _train(settings, dataset, run_dir, origins, resume=resume, again=again)
 
 
 def _settings(
@@ -103,7 +120,20 @@ def _settings(
     return chosen.with_training(epochs=epochs, seed=seed)
 
 
-def _train(settings: Recipe, dataset: Dataset, run_dir: Path, *, resume: bool, again: str) -> None:
+class _Origins(NamedTuple):
+    start: Path | None
+    teachers: tuple[Path, ...]
+
+
+def _train(
+    settings: Recipe,
+    dataset: Dataset,
+    run_dir: Path,
+    origins: _Origins,
+    *,
+    resume: bool,
+    again: str,
+) -> None:
     from mien.train.fit import fit
 
     with steps_bar() as progress:
@@ -125,7 +155,16 @@ def _train(settings: Recipe, dataset: Dataset, run_dir: Path, *, resume: bool, a
             )
 
         try:
-            fit(settings, dataset, run_dir, resume=resume, on_step=on_step, on_epoch=on_epoch)
+            fit(
+                settings,
+                dataset,
+                run_dir,
+                start=origins.start,
+                teachers=origins.teachers,
+                resume=resume,
+                on_step=on_step,
+                on_epoch=on_epoch,
+            )
         except KeyboardInterrupt:
             progress.stop()
             status.print(f"\nStopped. Go on with:\n  {again}", highlight=False, soft_wrap=True)
@@ -161,10 +200,15 @@ def _save_sheet(settings: Recipe, dataset: Dataset, path: Path) -> None:
     status.print(f"{path}: each row is one picture and augmented variants of it", highlight=False)
 
 
-def _command(data: Path | None, votes: Path | None, run_dir: Path, *, skip_bad: bool) -> str:
+def _command(
+    data: Path | None, votes: Path | None, run_dir: Path, origins: _Origins, *, skip_bad: bool
+) -> str:
     """Return the command line that continues this run."""
     parts = ["mien", "train", "--resume", "--run", str(run_dir), "--data", str(data)]
     parts += ["--votes", str(votes)] if votes else []
+    parts += ["--start", str(origins.start)] if origins.start else []
+    for path in origins.teachers:
+        parts += ["--teacher", str(path)]
     parts += ["--skip-bad"] if skip_bad else []
     backend = os.environ.get("KERAS_BACKEND")
     return (f"KERAS_BACKEND={backend} " if backend else "") + shlex.join(parts)

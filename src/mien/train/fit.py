@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError, TrainingError
+from mien.errors import ConfigError, ModelError, TrainingError
 from mien.train import nets, runs
 from mien.train.augment import augment
 from mien.train.data import Dataset, hold_out, vote_distribution
+from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
 from mien.train.nets.parts import FusedBatchNormalization
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
+from mien.train.session import KerasSession
 from mien.types import EMOTIONS, Crops
 
 __all__ = ["Progress", "fit", "learning_rate_at"]
@@ -35,6 +37,7 @@ __all__ = ["Progress", "fit", "learning_rate_at"]
 _Arrays = list[NDArray[Any]]
 
 _EVALUATION_BATCH = 256
+_LEAST_SHARED = 0.5  # of the weights; unnamed layers of two networks may agree by accident
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ def fit(
     dataset: Dataset,
     run_dir: Path,
     *,
+    start: Path | None = None,
+    teachers: Sequence[Path] = (),
     resume: bool = False,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[EpochLog], None] = lambda log: None,
@@ -61,6 +66,9 @@ def fit(
 
     Args:
         run_dir: where the run lives; made if it does not exist.
+        start: a ``.keras`` file of the recipe's network whose weights to begin with; fresh
+            ones if ``None``.
+        teachers: model files whose probabilities ``teacher_weight`` of the targets are.
         resume: continue the run in ``run_dir`` instead of refusing to overwrite it.
         on_step: called after every step, ``on_epoch`` after every epoch.
 
@@ -68,12 +76,21 @@ def fit(
         The log, one row an epoch.
 
     Raises:
-        ConfigError: the folder holds a run and ``resume`` is off, or the recipe differs.
+        ConfigError: the folder holds a run and ``resume`` is off, the recipe, the start or
+            the teachers differ, or the recipe wants a teacher and there is none.
+        ModelError: ``start`` or a teacher is no usable model.
         TrainingError: the loss is no longer a number, memory ran out, or the checkpoint
             cannot be continued.
     """
-    runs.open_folder(run_dir, recipe, dataset, resume=resume)
-    run = _Run(recipe, dataset, run_dir)
+    if bool(teachers) != (recipe.training.teacher_weight > 0):
+        raise ConfigError(
+            "the recipe's teacher_weight is above 0: name a trained model with --teacher"
+            if recipe.training.teacher_weight > 0
+            else "a teacher is given, but the recipe's teacher_weight is 0: set it, 0.5 for one"
+        )
+    origins = runs.Origins.of(start, teachers)
+    runs.open_folder(run_dir, recipe, dataset, origins, resume=resume)
+    run = _Run(recipe, dataset, run_dir, start, teachers)
     log = run.restore() if resume else []
     try:
         for epoch in range(len(log), recipe.training.epochs):
@@ -106,7 +123,14 @@ def learning_rate_at(position: float, training: TrainingPart) -> float:
 class _Run:
     """The state of one run: network, optimiser, averaged weights, targets."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, run_dir: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        run_dir: Path,
+        start: Path | None,
+        teachers: Sequence[Path],
+    ) -> None:
         training = recipe.training
         keras.utils.set_random_seed(training.seed)
         self.recipe, self.dataset, self.run_dir = recipe, dataset, run_dir
@@ -118,8 +142,15 @@ class _Run:
             norm=FusedBatchNormalization,
         )
         self.model = nets.logits_of(nets.build(recipe.model.architecture, options))
+        if start is not None:
+            _begin_with(self.model, start)
+        # A run that goes on from another one should not see its very pictures again.
+        self.stream = [training.seed, int(start is not None)]
         self.heads = tuple(self.model.output)
         self.targets, self.weights = _targets(dataset, self.heads, training)
+        if teachers:
+            answers = teacher_targets(teachers, dataset, self.heads)
+            self.targets = blend(self.targets, answers, training.teacher_weight)
         self.optimiser = _optimiser(training)
         self.model.compile(
             self.optimiser,
@@ -146,7 +177,7 @@ class _Run:
         keras.utils.set_random_seed(training.seed + epoch)
         size_px = self._size_px(epoch)
         self._trace_for(size_px)
-        generator = np.random.default_rng([training.seed, epoch])
+        generator = np.random.default_rng([*self.stream, epoch])
         # A last batch of a few rows would spoil batch normalisation's averages: leave it out.
         order = generator.permutation(self.rows)
         steps = max(len(order) // training.batch_size, 1)
@@ -276,6 +307,22 @@ class _Run:
         ]
         self.model.set_weights(current)
         return accuracy_and_loss(np.concatenate(logits), self.dataset.emotion[self.held_out])
+
+
+def _begin_with(model: keras.Model, start: Path) -> None:
+    """Take over the weights of every layer that both networks have by name and shape."""
+    found = KerasSession(start).weights()
+    taken = 0
+    for layer in model.layers:
+        weights = found.get(layer.name, [])
+        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(weights)
+            taken += layer.count_params()
+    if taken < _LEAST_SHARED * model.count_params():
+        raise ModelError(
+            f"{start} is not a start for {model.name}: they have {taken:,} of "
+            f"{model.count_params():,} weights in common, by name and shape of their layers"
+        )
 
 
 def _targets(

@@ -2,6 +2,7 @@
 
 recipe.yaml      what was asked for
 data.json        what it was trained on: number of rows, fingerprint
+origins.json     the weights that it began with and its teachers, by hash
 log.csv          a row an epoch
 curves.png       the same, drawn
 checkpoint.npz   everything that an exact continuation needs
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError, TrainingError
+from mien.card import sha256_of
+from mien.errors import ConfigError, ModelError, TrainingError
 from mien.train.data import Dataset
 from mien.train.files import replacing
 from mien.train.recipes import Recipe, load_recipe
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EpochLog",
+    "Origins",
     "check_same_data",
     "load_arrays",
     "open_folder",
@@ -64,11 +67,39 @@ class EpochLog:
     seconds: float
 
 
-def open_folder(run_dir: Path, recipe: Recipe, dataset: Dataset, *, resume: bool) -> None:
+@dataclass(frozen=True)
+class Origins:
+    """The models that a run builds on, by SHA-256: what it began with, and its teachers."""
+
+    start: str | None = None
+    teachers: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, start: Path | None, teachers: Sequence[Path]) -> Origins:
+        """Hash the files.
+
+        Raises:
+            ModelError: one of them is not there.
+        """
+        for path in (*([start] if start else []), *teachers):
+            if not path.is_file():
+                raise ModelError(f"{path}: there is no such model file; check the path")
+        return cls(start and sha256_of(start), tuple(sha256_of(path) for path in teachers))
+
+
+def open_folder(
+    run_dir: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    origins: Origins = Origins(),
+    *,
+    resume: bool,
+) -> None:
     """Begin a run in a folder, or make sure that the one in it may be continued.
 
     Raises:
-        ConfigError: the folder holds a run and ``resume`` is off, or the recipe differs.
+        ConfigError: the folder holds a run and ``resume`` is off, or the recipe, the start
+            or the teachers differ.
         TrainingError: the run was trained on other data.
     """
     stored = run_dir / "recipe.yaml"
@@ -83,10 +114,17 @@ def open_folder(run_dir: Path, recipe: Recipe, dataset: Dataset, *, resume: bool
                 f"the recipe differs from the one in {stored}: a run is continued "
                 "with the recipe it began with"
             )
+        if _read_origins(run_dir) != origins:
+            raise ConfigError(
+                f"the run in {run_dir} began with other weights or teachers: "
+                "give the same --start and --teacher"
+            )
         check_same_data(run_dir, dataset)
         return
     with replacing(run_dir / "data.json") as beside:
         beside.write_text(json.dumps(_described(dataset)) + "\n", encoding="utf-8")
+    with replacing(run_dir / "origins.json") as beside:
+        beside.write_text(json.dumps(asdict(origins)) + "\n", encoding="utf-8")
     with replacing(stored) as beside:  # last: a folder with a recipe is a whole run folder
         beside.write_text(recipe.to_yaml(), encoding="utf-8")
 
@@ -192,6 +230,14 @@ def write_curves(run_dir: Path, log: Sequence[EpochLog]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     with replacing(run_dir / "curves.png") as beside:
         figure.savefig(beside)
+
+
+def _read_origins(run_dir: Path) -> Origins:
+    path = run_dir / "origins.json"
+    if not path.is_file():
+        return Origins()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Origins(content["start"], tuple(content["teachers"]))
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.card import ModelCard, card_path, read_card, sha256_of
 from mien.errors import MissingExtra, ModelError
@@ -70,3 +71,11 @@ class KerasSession:
             return np.empty((0, len(self.card.labels)), np.float32)
         logits = self._model.predict_on_batch(crops.astype(np.float32))[self._head]
         return np.asarray(logits, np.float32)
+
+    def weights(self) -> dict[str, list[NDArray[np.float32]]]:
+        """Return copies of the weights by the name of their layer."""
+        return {
+            layer.name: [np.array(array) for array in layer.get_weights()]
+            for layer in self._model.layers
+            if layer.weights
+        }

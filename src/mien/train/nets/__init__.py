@@ -21,6 +21,7 @@ __all__ = ["HEADS", "NETS", "NetOptions", "Summary", "build", "logits_of", "summ
 #: Every network by the name that recipes use.
 NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
     "glance": glance.build,
+    "glance_57m": glance.build_first,
     "mini_xception": mini_xception.build,
     "standard_cnn": standard_cnn.build,
 }

@@ -101,6 +101,7 @@ def conv(
     options: NetOptions,
     *,
     stride: int = 1,
+    name: str | None = None,
 ) -> keras.KerasTensor:
     """Convolve without bias, padding "same", for a normalisation to follow.
 
@@ -115,12 +116,15 @@ def conv(
         use_bias=False,
         kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         kernel_regularizer=options.regulariser,
+        name=name,
     )(x)
 
 
-def norm(x: keras.KerasTensor, options: NetOptions, *, gamma: str = "ones") -> keras.KerasTensor:
+def norm(
+    x: keras.KerasTensor, options: NetOptions, *, gamma: str = "ones", name: str | None = None
+) -> keras.KerasTensor:
     """Batch-normalise; momentum 0.9 so that early evaluations are not misleading."""
-    return options.norm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+    return options.norm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
 
 
 def head(x: keras.KerasTensor, name: str, classes: int, options: NetOptions) -> keras.KerasTensor:

@@ -29,7 +29,7 @@ class _Part(BaseModel):
 class ModelPart(_Part):
     """Which network. ``dropout`` is a factor on the network's own rates."""
 
-    architecture: Literal["mini_xception", "standard_cnn", "glance"] = "mini_xception"
+    architecture: Literal["mini_xception", "standard_cnn", "glance", "glance_57m"] = "mini_xception"
     input_shape: Annotated[tuple[Literal[48], Literal[48], Literal[1]], Field(strict=False)] = (
         48,
         48,
@@ -48,6 +48,8 @@ class TrainingPart(_Part):
         weight_decay: decoupled decay of kernels, times the learning rate each step.
         class_weight: ``balanced`` weighs a row by the inverse frequency of its class.
         ferplus_weight: weight of the loss against the FER+ votes; 0 trains the labels alone.
+        teacher_weight: part of the targets that is the teachers' probabilities; see
+            :mod:`mien.train.distill`.
         ema: decay per step of the averaged weights that are evaluated and kept; 0 for none.
         small_px: side of the pictures in the first ``small_epochs`` epochs.
         keep: which epoch's weights the run is for: the best on the held-out rows or the last.
@@ -68,6 +70,7 @@ class TrainingPart(_Part):
     class_weight: Literal["balanced", "none"] = "balanced"
     label_smoothing: _Fraction = 0.0
     ferplus_weight: Annotated[float, Field(ge=0)] = 0.0
+    teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     ema: _Fraction = 0.0
     small_px: Annotated[int, Field(ge=16, le=48)] = 48
     small_epochs: Annotated[int, Field(ge=0)] = 0

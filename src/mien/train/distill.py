@@ -1,0 +1,115 @@
+"""Knowledge distillation: what trained networks say of every row, as targets for another.
+
+A network learns more from the probabilities of a good one than from one label a picture,
+which on FER2013 is often wrong. The teachers' answers are found once, on the plain crops
+and their mirror images, and cached; a student then trains as fast as without a teacher.
+
+Source:
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015;
+    Furlanello et al., "Born-Again Neural Networks", ICML 2018, for a student like its teacher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from mien.card import sha256_of
+from mien.confidence import softmax
+from mien.errors import ConfigError
+from mien.train.data import Dataset
+from mien.train.files import replacing
+from mien.train.session import open_any_session
+
+__all__ = ["blend", "teacher_targets"]
+
+Targets = dict[str, NDArray[np.float32]]
+
+_BATCH = 256
+
+
+def teacher_targets(
+    teachers: Sequence[Path],
+    dataset: Dataset,
+    heads: Sequence[str],
+    *,
+    cache_dir: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Targets:
+    """Return the mean probabilities of the teachers for every row, per head they all have.
+
+    Args:
+        teachers: model files of any format, each with its card; their rows held out have to
+            be the student's, or the student's held-out figures flatter it.
+        heads: the student's heads.
+        cache_dir: where the answers are kept; the user's cache directory if ``None``.
+        progress: called with (done, total) while the networks are asked.
+
+    Returns:
+        float32 (N, C) per head, rows as in ``dataset``.
+
+    Raises:
+        ConfigError: no head is common to all.
+        ModelError: a teacher cannot be opened.
+    """
+    answers = [
+        _answers(teacher, dataset, heads, cache_dir, progress, (index, len(teachers)))
+        for index, teacher in enumerate(teachers)
+    ]
+    common = [head for head in heads if all(head in answer for answer in answers)]
+    if not common:
+        raise ConfigError(f"the teachers share none of the student's heads {', '.join(heads)}")
+    return {
+        head: np.mean([answer[head] for answer in answers], axis=0, dtype=np.float32)
+        for head in common
+    }
+
+
+def blend(targets: Targets, teachers: Targets, weight: float) -> Targets:
+    """Return targets that are ``weight`` parts the teachers' and the rest one's own."""
+    return {
+        head: (1 - weight) * own + weight * teachers[head] if head in teachers else own
+        for head, own in targets.items()
+    }
+
+
+def _answers(
+    teacher: Path,
+    dataset: Dataset,
+    heads: Sequence[str],
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None],
+    place: tuple[int, int],
+) -> Targets:
+    """Ask one teacher, or find what it answered before."""
+    sessions = {"emotion": open_any_session(teacher)}
+    for head in sessions["emotion"].card.heads:
+        sessions[head] = open_any_session(teacher, head=head)
+    sessions = {head: session for head, session in sessions.items() if head in heads}
+    key = hashlib.blake2b(
+        f"{sha256_of(teacher)} {dataset.fingerprint()} {sorted(sessions)}".encode(), digest_size=16
+    ).hexdigest()
+    cached = (cache_dir or Path(platformdirs.user_cache_dir("mien"))) / f"teacher-{key}.npz"
+    with contextlib.suppress(OSError, ValueError), np.load(cached) as arrays:
+        return dict(arrays)
+    index, count = place
+    steps = range(0, len(dataset), _BATCH)
+    parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in sessions}
+    for step, start in enumerate(steps):
+        crops = dataset.crops[start : start + _BATCH]
+        for head, session in sessions.items():
+            mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+            temperature = session.card.confidence.temperature
+            both = softmax(session(crops), temperature) + softmax(session(mirrored), temperature)
+            parts[head].append((both / 2).astype(np.float32))
+        progress(index * len(steps) + step + 1, count * len(steps))
+    answers = {head: np.concatenate(found) for head, found in parts.items()}
+    with contextlib.suppress(OSError), replacing(cached) as beside:
+        np.savez(beside, **answers)
+    return answers

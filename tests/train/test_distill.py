@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
+
+from mien.card import Confidence, write_card
+from mien.confidence import softmax
+from mien.errors import ConfigError, ModelError
+from mien.train import runs
+from mien.train.data import Dataset
+from mien.train.distill import blend, teacher_targets
+from mien.train.recipes import Recipe
+from mien.types import EMOTIONS
+
+ROOT = Path(__file__).parents[2]
+
+
+def recipe(**changes: object) -> Recipe:
+    content = {"batch_size": 16, "epochs": 1, "warmup_epochs": 0, "validation_split": 0.2}
+    return Recipe.model_validate(
+        {"model": {"architecture": "glance"}, "training": content | changes}
+    )
+
+
+def test_targets_are_the_calibrated_mean_over_a_crop_and_its_mirror_image(
+    tmp_path: Path, drawn: Dataset
+) -> None:
+    teacher = write_tiny_model(tmp_path, confidence=Confidence(temperature=2.0))
+
+    targets = teacher_targets([teacher], drawn, ("emotion", "ferplus"), cache_dir=tmp_path)
+
+    both = softmax(expected_logits(drawn.crops), 2.0)
+    both += softmax(expected_logits(drawn.crops[:, :, ::-1]), 2.0)
+    np.testing.assert_allclose(targets["emotion"], both / 2, atol=1e-6)
+    assert targets["ferplus"].shape == (len(drawn), len(FERPLUS))
+    assert targets["emotion"].dtype == np.float32
+
+
+def test_several_teachers_are_averaged_over_the_heads_they_share(
+    tmp_path: Path, drawn: Dataset
+) -> None:
+    both = write_tiny_model(tmp_path)
+    one_head = write_onnx(tmp_path / "one.onnx")
+    card = make_card(one_head, heads={"emotion": EMOTIONS}, confidence=Confidence(temperature=3.0))
+    write_card(card, tmp_path / "one.card.json")
+
+    alone = [
+        teacher_targets([path], drawn, ("emotion",), cache_dir=tmp_path)
+        for path in (both, one_head)
+    ]
+    together = teacher_targets([both, one_head], drawn, ("emotion", "ferplus"), cache_dir=tmp_path)
+
+    assert list(together) == ["emotion"]
+    np.testing.assert_allclose(
+        together["emotion"], (alone[0]["emotion"] + alone[1]["emotion"]) / 2, atol=1e-6
+    )
+
+
+def test_a_teacher_is_asked_once(tmp_path: Path, drawn: Dataset) -> None:
+    teacher = write_tiny_model(tmp_path)
+    asked: list[tuple[int, int]] = []
+
+    first = teacher_targets(
+        [teacher], drawn, ("emotion",), cache_dir=tmp_path, progress=lambda *at: asked.append(at)
+    )
+    count = len(asked)
+    again = teacher_targets(
+        [teacher], drawn, ("emotion",), cache_dir=tmp_path, progress=lambda *at: asked.append(at)
+    )
+
+    assert asked == [(1, 1)]
+    assert len(asked) == count
+    np.testing.assert_array_equal(first["emotion"], again["emotion"])
+
+
+def test_a_teacher_without_a_common_head_is_refused(tmp_path: Path, drawn: Dataset) -> None:
+    with pytest.raises(ConfigError, match="none of the student's heads"):
+        teacher_targets([write_tiny_model(tmp_path)], drawn, ("valence",), cache_dir=tmp_path)
+
+
+def test_targets_are_blended_by_weight() -> None:
+    own = {"emotion": np.array([[1.0, 0.0]], np.float32), "ferplus": np.ones((1, 3), np.float32)}
+
+    mixed = blend(own, {"emotion": np.array([[0.2, 0.8]], np.float32)}, 0.25)
+
+    np.testing.assert_allclose(mixed["emotion"], [[0.8, 0.2]])
+    np.testing.assert_array_equal(mixed["ferplus"], own["ferplus"])
+
+
+def test_weight_and_teacher_belong_together(tmp_path: Path, drawn: Dataset) -> None:
+    from mien.train.fit import fit
+
+    with pytest.raises(ConfigError, match="name a trained model with --teacher"):
+        fit(recipe(teacher_weight=0.5), drawn, tmp_path / "run")
+    with pytest.raises(ConfigError, match="teacher_weight is 0"):
+        fit(recipe(), drawn, tmp_path / "run", teachers=[write_tiny_model(tmp_path)])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path: Path, drawn: Dataset) -> None:
+    from mien.train.fit import fit
+
+    with pytest.raises(ModelError, match=r"none\.keras: there is no such model file"):
+        fit(recipe(), drawn, tmp_path / "run", start=tmp_path / "none.keras")
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_do_not_start_this_one(tmp_path: Path, drawn: Dataset) -> None:
+    from mien.train.fit import fit
+
+    settings = recipe().to_dict()
+    settings["model"]["architecture"] = "mini_xception"
+
+    with pytest.raises(ModelError, match="is not a start for mini_xception"):
+        fit(
+            Recipe.model_validate(settings),
+            drawn,
+            tmp_path / "run",
+            start=ROOT / "models" / "best_model.keras",
+        )
+
+
+def test_a_student_begins_where_its_start_ends_and_learns_from_the_teacher(
+    tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    from mien.train.fit import fit
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    start = ROOT / "models" / "best_model.keras"
+    begun = keras.saving.load_model(start, compile=False).get_layer("stage4_block1_conv2")
+
+    log = fit(
+        recipe(teacher_weight=0.5, learning_rate=1e-6, min_learning_rate=0.0),
+        drawn,
+        tmp_path / "run",
+        start=start,
+        teachers=[write_tiny_model(tmp_path)],
+    )
+
+    kept = runs.trained_model(tmp_path / "run").get_layer("stage4_block1_conv2")
+    np.testing.assert_allclose(kept.get_weights()[0], begun.get_weights()[0], atol=1e-5)
+    assert [row.epoch for row in log] == [1]
+    assert list(tmp_path.glob("mien/teacher-*.npz")) != []
+
+
+def test_a_run_goes_on_with_the_models_it_began_with(tmp_path: Path, drawn: Dataset) -> None:
+    teacher = write_tiny_model(tmp_path)
+    origins = runs.Origins.of(None, [teacher])
+    runs.open_folder(tmp_path / "run", recipe(), drawn, origins, resume=False)
+
+    runs.open_folder(tmp_path / "run", recipe(), drawn, origins, resume=True)
+    with pytest.raises(ConfigError, match="give the same --start and --teacher"):
+        runs.open_folder(tmp_path / "run", recipe(), drawn, resume=True)
