@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import evaluate, export, live, predict, serve, train, video, webapp
+from mien.cli import benchmark, evaluate, export, live, predict, serve, train, video, webapp
 from mien.cli.output import one_line
 from mien.errors import MienError
 
@@ -34,6 +34,7 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(benchmark.benchmark)
 app.command("app")(webapp.open_app)
 
 

@@ -1,0 +1,201 @@
+"""The whole way from a file to readings: each stage's time, and how many photos a second."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from mien.bench.latency import percentiles_ms
+from mien.errors import InputError
+from mien.images import read
+from mien.predictor import Predictor
+
+__all__ = ["STAGES", "ChainTimes", "InOrder", "StageTime", "WorkersTime", "time_stages",
+           "time_workers"]  # fmt: skip
+
+#: What a photo goes through.
+STAGES = ("decode", "detect", "crop", "classify")
+
+#: Works on several items at once and yields in order: (work, items, workers).
+InOrder = Callable[
+    [Callable[[Path], int | None], Iterable[Path], int], Generator[int | None, None, None]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """One stage over all photos: percentiles in milliseconds, and its part of the whole."""
+
+    stage: str
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class ChainTimes:
+    """What the photos took one after the other, on ``threads`` threads.
+
+    Attributes:
+        stages: in the order of :data:`STAGES`, and ``sum`` last.
+        photos: how many readings of a photo were timed,
+        faces: and how many faces they had in all.
+        unreadable: photos that could not be read.
+        photos_per_s: one over the mean of the sum.
+    """
+
+    threads: int
+    stages: tuple[StageTime, ...]
+    photos: int
+    faces: int
+    unreadable: int
+    photos_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersTime:
+    """What the photos took with several workers at once, each on one thread.
+
+    Attributes:
+        busy: processor time over time passed and cores: 1 if no core ever waited.
+        early_mb, late_mb: the largest memory of the process in the second and in the last
+            fifth of the photos; ``None`` where the system does not tell.
+    """
+
+    workers: int
+    photos: int
+    photos_per_s: float
+    busy: float
+    early_mb: float | None
+    late_mb: float | None
+
+
+def time_stages(
+    photos: Sequence[Path],
+    predictors: dict[int, Predictor],
+    *,
+    rounds: int,
+    on_photo: Callable[[int, int], None] = lambda done, total: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[ChainTimes]:
+    """Time every stage of every photo, ``rounds`` times after one round that is not counted.
+
+    Args:
+        predictors: by number of threads; they take turns at each photo.
+        stopped: asked after each photo; what was timed until then is returned.
+
+    Raises:
+        InputError: no photo could be read.
+    """
+    taken_s: dict[int, list[tuple[float, ...]]] = {threads: [] for threads in predictors}
+    faces = dict.fromkeys(predictors, 0)
+    unreadable: set[Path] = set()
+    total = (rounds + 1) * len(photos)
+    for turn in range(total):
+        photo = photos[turn % len(photos)]
+        for threads, predictor in predictors.items():
+            try:
+                seconds, found = _one(photo, predictor)
+            except InputError:
+                unreadable.add(photo)
+                continue
+            if turn >= len(photos):
+                taken_s[threads].append(seconds)
+                faces[threads] += found
+        on_photo(turn + 1, total)
+        if stopped():
+            break
+    if len(unreadable) == len(photos):
+        raise InputError(f"none of {len(photos)} photos could be read: look at {photos[0]}")
+    return [
+        _chain_times(threads, seconds, faces[threads], len(unreadable))
+        for threads, seconds in taken_s.items()
+        if seconds
+    ]
+
+
+def time_workers(
+    photos: Sequence[Path],
+    predictor: Predictor,
+    workers: int,
+    in_order: InOrder,
+    *,
+    cores: int,
+    on_photo: Callable[[int, int], None] = lambda done, total: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> WorkersTime:
+    """Read all photos once with several workers, as ``mien predict --batch`` does.
+
+    Args:
+        predictor: on one thread.
+        in_order: the same that the command uses.
+        stopped: asked after each photo; the figures are of what was read until then.
+    """
+
+    def one(photo: Path) -> int | None:
+        try:
+            return len(predictor.read(photo))
+        except InputError:
+            return None
+
+    memory_mb: list[float | None] = []
+    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    results = in_order(one, photos, workers)
+    for _ in results:
+        memory_mb.append(_resident_mb())
+        on_photo(len(memory_mb), len(photos))
+        if stopped():
+            break
+    results.close()
+    passed_s = time.perf_counter() - begun_s
+    busy = (time.process_time() - begun_cpu_s) / passed_s / cores
+    fifth = max(1, len(memory_mb) // 5)
+    early, late = memory_mb[fifth : 2 * fifth] or memory_mb, memory_mb[-fifth:]
+    return WorkersTime(
+        workers, len(memory_mb), len(memory_mb) / passed_s, busy, _largest(early), _largest(late)
+    )
+
+
+def _one(photo: Path, predictor: Predictor) -> tuple[tuple[float, ...], int]:
+    """Return the seconds of each stage and the number of faces."""
+    marks = [time.perf_counter()]
+    image = read(photo)
+    marks.append(time.perf_counter())
+    faces = predictor.detector(image)
+    marks.append(time.perf_counter())
+    crops = predictor.crop(image, faces)
+    marks.append(time.perf_counter())
+    predictor.read_crops(crops, faces)
+    marks.append(time.perf_counter())
+    return tuple(end - start for start, end in pairwise(marks)), len(faces)
+
+
+def _chain_times(
+    threads: int, seconds: Sequence[tuple[float, ...]], faces: int, unreadable: int
+) -> ChainTimes:
+    sums = [sum(each) for each in seconds]
+    columns = dict(zip(STAGES, zip(*seconds, strict=True), strict=True)) | {"sum": tuple(sums)}
+    stages = tuple(
+        StageTime(name, *percentiles_ms(taken), sum(taken) / sum(sums))
+        for name, taken in columns.items()
+    )
+    rate = 1 / statistics.fmean(sums)
+    return ChainTimes(threads, stages, len(sums), faces, unreadable, rate)
+
+
+def _resident_mb() -> float | None:
+    if sys.platform != "linux":
+        return None
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _largest(memory_mb: Sequence[float | None]) -> float | None:
+    return max((each for each in memory_mb if each is not None), default=None)
