@@ -86,6 +86,13 @@ class TestTemperature:
         logits, truth = simulate(20_000, temperature=temperature)
         assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.03)
 
+    def test_a_few_labels_that_cannot_be_do_not_move_it(self) -> None:
+        logits, truth = simulate(20_000)
+        wrong = np.arange(0, 20_000, 40)
+        truth[wrong] = logits[wrong].argmin(axis=1)
+
+        assert fit_temperature(logits, truth) == pytest.approx(1.0, rel=0.1)
+
     def test_stays_within_its_bounds(self) -> None:
         always_right = np.eye(7, dtype=np.float32)
         assert fit_temperature(always_right, np.arange(7)) == pytest.approx(0.05, rel=1e-3)
