@@ -19,7 +19,7 @@ from PIL.Image import Resampling, Transform, fromarray
 from mien.errors import ConfigError, InputError
 from mien.types import CROP_HW, Box, CropGeometry, Crops, Face, Image, Point
 
-__all__ = ["CenterFace", "Detector", "crop_faces", "thumbnail"]
+__all__ = ["CenterFace", "Detector", "crop_corners", "crop_faces", "thumbnail"]
 
 # The longer side, in pixels of its input, from which the detector finds a face surely: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
@@ -217,6 +217,18 @@ def crop_faces(image: Image, faces: Sequence[Face], geometry: CropGeometry) -> C
     return crops
 
 
+def crop_corners(face: Face, geometry: CropGeometry) -> tuple[Point, Point, Point, Point]:
+    """Return where the corners of a face's crop lie in its image, and maybe outside of it.
+
+    They are in the order of the upright crop: top left, top right, bottom right, bottom left.
+    """
+    centre, right, down, span = _square(face, geometry)
+    x, y = right * span / 2, down * span / 2
+    corners = (centre - x - y, centre + x - y, centre + x + y, centre - x + y)
+    top_left, top_right, bottom_right, bottom_left = (Point(*each.tolist()) for each in corners)
+    return top_left, top_right, bottom_right, bottom_left
+
+
 def thumbnail(image: Image, face: Face, side_px: int, *, room: float = 1.0) -> Image:
     """Return the square around a face's box, ``room`` times as large, as a picture to show.
 
@@ -236,14 +248,8 @@ def thumbnail(image: Image, face: Face, side_px: int, *, room: float = 1.0) -> I
 
 def _cut(image: Image, face: Face, geometry: CropGeometry) -> NDArray[np.uint8]:
     """Return the face's square in grey (48, 48)."""
-    box = face.box
-    side = max(box.w, box.h)
-    roll = _roll(face)
-    right = np.array([math.cos(roll), math.sin(roll)])  # unit vectors of the crop in the image
-    down = np.array([-right[1], right[0]])
-    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * geometry.shift_y
-
-    part, centre, span = _around(image, centre, side * geometry.scale)
+    centre, right, down, span = _square(face, geometry)
+    part, centre, span = _around(image, centre, span)
     per_pixel = min(max(1, math.ceil(span / CROP_HW[0])), _MAX_SAMPLES)
     samples = CROP_HW[0] * per_pixel
     step_x, step_y = right * span / samples, down * span / samples
@@ -255,6 +261,18 @@ def _cut(image: Image, face: Face, geometry: CropGeometry) -> NDArray[np.uint8]:
         Resampling.BILINEAR,
     )
     return np.asarray(sampled.reduce(per_pixel))
+
+
+def _square(
+    face: Face, geometry: CropGeometry
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
+    """Return a crop's centre, the unit vectors along its rows and columns, and its side."""
+    box, roll = face.box, _roll(face)
+    side = max(box.w, box.h)
+    right = np.array([math.cos(roll), math.sin(roll)])
+    down = np.array([-right[1], right[0]])
+    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * geometry.shift_y
+    return centre, right, down, side * geometry.scale
 
 
 def _around(

@@ -1,0 +1,243 @@
+"""What a reading rests on: hide a crop bit by bit, and see where its label suffers.
+
+    (explanation,) = explain(session, crops)
+    explanation.heatmap        # float32 (48, 48): how much each place matters
+    explanation.region         # the square that matters most, and
+    explanation.hidden         # how probable the label is without it
+
+Of the crops of FER2013, windows that the map names cost the label more than almost any other
+window of their size: ``tests/test_explain.py`` holds that. A map tells what the network looks
+at, not whether it is right to.
+
+Source:
+    Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
+    Patches have soft edges, as a hard one looks to a network like part of a face; RISE's
+    random masks (Petsiuk et al., BMVC 2018) named no better windows at twice the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.card import ModelCard
+from mien.confidence import softmax
+from mien.errors import ConfigError
+from mien.faces import crop_corners
+from mien.runtime import Session, check_crops
+from mien.types import Box, CropGeometry, Crops, Face, Logits
+
+__all__ = ["Explanation", "Heatmap", "Occlusion", "cover", "explain", "part_of_face", "region_of"]
+
+#: float32 (48, 48), in the pixels of a crop; what its values mean, says who made it.
+Heatmap: TypeAlias = NDArray[np.float32]
+
+# Hidden crops that go through the network together: more are no faster.
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """What the probability of one label rests on in one crop.
+
+    Attributes:
+        label: the label that is explained.
+        probability: of the label, 0 to 1, as in the reading.
+        heatmap: float32 (48, 48), row 0 at the top. By occlusion, each value is the mean fall
+            of the label's probability while its place is hidden, from -1 to 1: above 0 the
+            reading rests on the place, below 0 the place speaks against it, and about 0 it
+            does not matter. By Grad-CAM, values are 0 to 1 without a unit, and the largest
+            is 1 if any is above 0.
+        region: the square of a ninth of the crop, in its pixels, where the map is greatest.
+        hidden: the probability of the label with that square hidden.
+    """
+
+    label: str
+    probability: float
+    heatmap: Heatmap
+    region: Box
+    hidden: float
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """Hides a crop behind one soft patch at a time, of the crop's mean grey.
+
+    Attributes:
+        patch_px: the width of a patch where it hides half, 2 to 48.
+        stride_px: from a patch to the next, 1 to ``patch_px``, so that nothing is left out.
+            Time grows with its inverse square: 144 hidden crops at 4.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    patch_px: int = 16
+    stride_px: int = 4
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.patch_px <= 48:
+            raise ConfigError(f"patch_px must be 2 to 48, not {self.patch_px}")
+        if not 1 <= self.stride_px <= self.patch_px:
+            raise ConfigError(
+                f"stride_px must be 1 to patch_px, {self.patch_px}, not {self.stride_px}"
+            )
+
+    def masks(self, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+        """Return how far each patch hides each pixel: float32 (patches, height, width), 0 to 1."""
+        down, across = (self._profiles(side) for side in size_hw)
+        products = down[:, None, :, None] * across[None, :, None, :]
+        return products.reshape(-1, *size_hw)
+
+    def hide(self, crop: Crops) -> Crops:
+        """Return the crop (1, height, width, 1) once for each patch, behind it."""
+        masks = self.masks((crop.shape[1], crop.shape[2]))[..., None]
+        return np.rint(crop + (_neutral(crop) - crop) * masks).astype(np.uint8)
+
+    def heatmap(self, falls: NDArray[np.float64], size_hw: tuple[int, int]) -> Heatmap:
+        """Return the mean of the falls (patches,) of the patches over each pixel."""
+        masks = self.masks(size_hw)
+        return np.asarray(np.tensordot(falls, masks, 1) / masks.sum(axis=0), np.float32)
+
+    def _profiles(self, side: int) -> NDArray[np.float32]:
+        """Return patches along one side: 1 in the middle, then a cosine's half wave to 0."""
+        centres = np.arange(self.stride_px / 2, side, self.stride_px)
+        distance = np.abs(np.arange(side) + 0.5 - centres[:, None])
+        flank = np.clip(2 * distance / self.patch_px - 0.5, 0, 1)
+        return np.asarray(0.5 + 0.5 * np.cos(np.pi * flank), np.float32)
+
+    def work(
+        self, crop: Crops, card: ModelCard, label: str | None = None
+    ) -> Generator[Crops, Logits, Explanation]:
+        """Explain one crop without running the network, so that any loop may run it.
+
+        Yields crops, is sent their logits for each, and returns the explanation.
+
+        Raises:
+            ConfigError: the model has no such label.
+        """
+        column = _column(card, label)
+        shares = _shares((yield crop), card)[0]
+        column = int(shares.argmax()) if column is None else column
+        falls = shares[column] - _shares((yield self.hide(crop)), card)[:, column]
+        heatmap = self.heatmap(falls, (crop.shape[1], crop.shape[2]))
+        region = region_of(heatmap)
+        hidden = _shares((yield cover(crop, region)), card)[0, column]
+        return Explanation(
+            card.labels[column], float(shares[column]), heatmap, region, float(hidden)
+        )
+
+
+def explain(
+    session: Session,
+    crops: Crops,
+    label: str | None = None,
+    occlusion: Occlusion | None = None,
+) -> tuple[Explanation, ...]:
+    """Explain the label of each crop, by occlusion.
+
+    Args:
+        crops: uint8 (N, 48, 48, 1).
+        label: one of the card's; each crop's most probable one if ``None``.
+
+    Raises:
+        InputError: the crops are not of the card's size.
+        ConfigError: the model has no such label.
+    """
+    check_crops(crops, session.card)
+    _column(session.card, label)
+    occlusion = occlusion or Occlusion()
+    return tuple(
+        _run(session, occlusion.work(crops[at : at + 1], session.card, label))
+        for at in range(len(crops))
+    )
+
+
+def region_of(heatmap: Heatmap, share: float = 1 / 3) -> Box:
+    """Return the square where the map's sum is greatest, the first of several equal ones.
+
+    Args:
+        share: its side as a part of the map's shorter one.
+    """
+    side = max(1, round(min(heatmap.shape) * share))
+    sums = np.pad(heatmap.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    row, column = np.unravel_index(int(windows.argmax()), windows.shape)
+    return Box(int(column), int(row), side, side)
+
+
+def cover(crops: Crops, region: Box) -> Crops:
+    """Return a copy of crops (N, height, width, 1), a square of each in its mean grey."""
+    covered: Crops = crops.copy()
+    rows, columns = slice(region.y, region.y + region.h), slice(region.x, region.x + region.w)
+    covered[:, rows, columns] = np.rint(_neutral(crops))
+    return covered
+
+
+def part_of_face(region: Box, face: Face, geometry: CropGeometry) -> str:
+    """Say in words what lies in a region of a face's crop: "the eyes and the nose".
+
+    Empty if the face has no landmarks.
+    """
+    if len(face.landmarks) < 5:
+        return ""
+    points = _in_crop(face, geometry)
+    inside = [
+        region.x <= x < region.x + region.w and region.y <= y < region.y + region.h
+        for x, y in points.tolist()
+    ]
+    names = [
+        ("", "an eye", "the eyes")[sum(inside[:2])],
+        "the nose" if inside[2] else "",
+        "the mouth" if any(inside[3:]) else "",
+    ]
+    if any(names):
+        *first, last = filter(None, names)
+        return f"{', '.join(first)} and {last}" if first else last
+    middle = region.y + region.h / 2
+    if middle < points[:2, 1].mean():
+        return "the forehead"
+    return "the chin" if middle > points[3:5, 1].mean() else "a cheek"
+
+
+def _in_crop(face: Face, geometry: CropGeometry) -> NDArray[np.float64]:
+    """Return the five landmarks, and the mouth's middle, as xy in crop pixels (6, 2)."""
+    top_left, top_right, _, bottom_left = np.array(crop_corners(face, geometry))
+    axes = np.stack([top_right - top_left, bottom_left - top_left])
+    points = np.array(face.landmarks[:5])
+    points = np.concatenate([points, points[3:5].mean(axis=0, keepdims=True)])
+    return np.asarray((points - top_left) @ axes.T / (axes**2).sum(axis=1) * 48)
+
+
+def _run(session: Session, work: Generator[Crops, Logits, Explanation]) -> Explanation:
+    crops = next(work)
+    while True:
+        parts = [session(crops[at : at + _BATCH]) for at in range(0, len(crops), _BATCH)]
+        try:
+            crops = work.send(np.concatenate(parts))
+        except StopIteration as end:
+            explanation: Explanation = end.value
+            return explanation
+
+
+def _column(card: ModelCard, label: str | None) -> int | None:
+    if label is None:
+        return None
+    if label not in card.labels:
+        raise ConfigError(
+            f"{card.name} has no label '{label}': choose one of {', '.join(card.labels)}"
+        )
+    return card.labels.index(label)
+
+
+def _shares(logits: Logits, card: ModelCard) -> NDArray[np.float64]:
+    return softmax(logits, card.confidence.temperature)
+
+
+def _neutral(crops: Crops) -> NDArray[np.float32]:
+    """Return the mean grey of each crop: (N, 1, 1, 1)."""
+    return np.asarray(crops.mean(axis=(1, 2, 3), keepdims=True), np.float32)
