@@ -169,6 +169,11 @@ def test_folders_are_read(tmp_path: Path) -> None:
 
     assert dataset.emotion.tolist() == 2 * np.repeat(range(7), 2).tolist()
     assert dataset.split.tolist() == ["Training"] * 14 + ["Test"] * 14
+    assert dataset.names is not None
+    assert dataset.take(np.array([0, -1])).names.tolist() == [  # type: ignore[union-attr]
+        "train/angry/0.png",
+        "test/surprise/1.png",
+    ]
     first = np.asarray(Image.open(root / "train" / "angry" / "0.png"))
     np.testing.assert_array_equal(dataset.crops[0, ..., 0], first)
 

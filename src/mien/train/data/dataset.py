@@ -29,6 +29,7 @@ class Dataset:
         votes: float32 (N, 10) counts of FER+ votes over eight categories, unknown and
             no-face; ``None`` where FER+ was not joined.
         skipped: one line for every row or file that was left out as bad.
+        names: str (N,), each row's file within its folder; ``None`` where rows have no file.
     """
 
     crops: Crops
@@ -36,6 +37,7 @@ class Dataset:
     split: NDArray[np.str_]
     votes: NDArray[np.float32] | None = None
     skipped: tuple[str, ...] = ()
+    names: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.emotion)
@@ -48,6 +50,7 @@ class Dataset:
             emotion=self.emotion[rows],
             split=self.split[rows],
             votes=None if self.votes is None else self.votes[rows],
+            names=None if self.names is None else self.names[rows],
         )
 
     def rows(self, *splits: str) -> NDArray[np.int64]:

@@ -97,6 +97,7 @@ def read_folder(path: Path, *, skip_bad: bool = False, progress: Progress | None
     emotion: list[int] = []
     split: list[str] = []
     skipped: list[str] = []
+    names: list[str] = []
     for done, (file, label, part) in enumerate(files, start=1):
         try:
             crop = _read_crop(file)
@@ -108,12 +109,17 @@ def read_folder(path: Path, *, skip_bad: bool = False, progress: Progress | None
         crops.append(crop)
         emotion.append(label)
         split.append(part)
+        names.append(file.relative_to(path).as_posix())
         if progress is not None:
             progress(done, len(files))
     if not crops:
         raise DataError(f"{path} holds no usable image")
     return Dataset(
-        np.stack(crops), np.array(emotion, np.int64), np.array(split), skipped=tuple(skipped)
+        np.stack(crops),
+        np.array(emotion, np.int64),
+        np.array(split),
+        skipped=tuple(skipped),
+        names=np.array(names),
     )
 
 
