@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence
+from mien.card import ModelCard
 from mien.confidence import softmax
 from mien.errors import DataError, ModelError
 from mien.runtime import Session
@@ -21,7 +20,16 @@ from mien.train.data import Dataset, majority
 from mien.train.metrics import Curve, Scores, accuracy_coverage, reliability, score
 from mien.types import Crops, Logits
 
-__all__ = ["TEST_SPLITS", "Result", "card_metrics", "classify", "evaluate", "headline", "truth_of"]
+__all__ = [
+    "TEST_SPLITS",
+    "Result",
+    "card_metrics",
+    "classify",
+    "evaluate",
+    "headline",
+    "judged",
+    "truth_of",
+]
 
 #: The sets of splits that are judged, where the data has them.
 TEST_SPLITS = (("PublicTest",), ("PrivateTest",), ("PublicTest", "PrivateTest"), ("Test",))
@@ -118,6 +126,34 @@ def classify(
     return joined
 
 
+def judged(
+    card: ModelCard,
+    logits: Logits,
+    truth: NDArray[np.int64],
+    split: str,
+    *,
+    unseen: bool = False,
+    flip: bool = False,
+) -> Result:
+    """Judge logits (N, C) of a card's default head against true columns (N,).
+
+    Raises:
+        InputError: there is no row, or not one truth for each.
+    """
+    head, confidence = next(iter(card.heads)), card.confidence
+    probabilities = softmax(logits, confidence.temperature)
+    return Result(
+        head,
+        card.labels,
+        split,
+        unseen,
+        flip,
+        score(logits, truth, card.labels, confidence),
+        reliability(probabilities, truth),
+        accuracy_coverage(probabilities, truth),
+    )
+
+
 def truth_of(head: str, dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return each row's true column for a head, and the rows that have one.
 
@@ -172,8 +208,7 @@ def _judge(
     session: Session, tests: Dataset, seen: NDArray[np.bool_], logits: Logits, *, flip: bool
 ) -> Iterator[Result]:
     card = session.card
-    head, labels = next(iter(card.heads)), card.labels
-    truth, usable = truth_of(head, tests)
+    truth, usable = truth_of(next(iter(card.heads)), tests)
     for splits in TEST_SPLITS:
         chosen = np.isin(tests.split, splits) & usable
         if not all((tests.split[chosen] == split).any() for split in splits):
@@ -181,22 +216,5 @@ def _judge(
         for unseen in (False, True):
             rows = chosen & ~seen if unseen else chosen
             if rows.any():
-                yield Result(
-                    head,
-                    labels,
-                    " + ".join(splits),
-                    unseen,
-                    flip,
-                    *_scored(logits[rows], truth[rows], labels, card.confidence),
-                )
-
-
-def _scored(
-    logits: Logits, truth: NDArray[Any], labels: tuple[str, ...], confidence: Confidence
-) -> tuple[Scores, Curve, Curve]:
-    probabilities = softmax(logits, confidence.temperature)
-    return (
-        score(logits, truth, labels, confidence),
-        reliability(probabilities, truth),
-        accuracy_coverage(probabilities, truth),
-    )
+                name = " + ".join(splits)
+                yield judged(card, logits[rows], truth[rows], name, unseen=unseen, flip=flip)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mien.train.files import replacing
 from mien.train.metrics import Curve
 from mien.train.plots import PLOTS
 
-__all__ = ["PROTOCOL", "as_dict", "as_markdown", "write_report"]
+__all__ = ["PROTOCOL", "Part", "as_dict", "as_markdown", "write_report"]
 
 #: How every figure of a report came about.
 PROTOCOL = (
@@ -30,18 +30,47 @@ PROTOCOL = (
 _CURVE_STEPS = 100
 
 
-def write_report(results: Sequence[Result], card: ModelCard, folder: Path) -> None:
+@dataclass(frozen=True)
+class Part:
+    """Something more that a report says: ``content`` for programs, ``markdown`` for people.
+
+    Attributes:
+        key: the name in ``report.json``.
+        content: plain dicts, lists, numbers and strings.
+        markdown: begins with its own heading of the second level.
+    """
+
+    key: str
+    content: Any
+    markdown: str
+
+
+def write_report(
+    results: Sequence[Result],
+    card: ModelCard,
+    folder: Path,
+    *,
+    protocol: str = PROTOCOL,
+    parts: Sequence[Part] = (),
+) -> None:
     """Write JSON, Markdown and the plots of each head into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "report.json", json.dumps(as_dict(results, card), indent=2) + "\n")
-    _write(folder / "report.md", as_markdown(results, card))
+    content = as_dict(results, card, protocol=protocol, parts=parts)
+    _write(folder / "report.json", json.dumps(content, indent=2) + "\n")
+    _write(folder / "report.md", as_markdown(results, card, protocol=protocol, parts=parts))
     for head in _heads(results):
         for name, plot in PLOTS.items():
             with replacing(folder / f"{head}_{name}.png") as beside:
                 plot(headline(results, head)).savefig(beside)
 
 
-def as_dict(results: Sequence[Result], card: ModelCard) -> dict[str, Any]:
+def as_dict(
+    results: Sequence[Result],
+    card: ModelCard,
+    *,
+    protocol: str = PROTOCOL,
+    parts: Sequence[Part] = (),
+) -> dict[str, Any]:
     """Return the report as plain dicts, lists, numbers and strings; parts of 1.
 
     Each result holds its :class:`~mien.train.metrics.Scores` by name, and two curves:
@@ -52,7 +81,7 @@ def as_dict(results: Sequence[Result], card: ModelCard) -> dict[str, Any]:
     return {
         "model": card.name,
         "version": card.version,
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "results": [
             {
                 "head": each.head,
@@ -66,15 +95,22 @@ def as_dict(results: Sequence[Result], card: ModelCard) -> dict[str, Any]:
             }
             for each in results
         ],
+        **{part.key: part.content for part in parts},
     }
 
 
-def as_markdown(results: Sequence[Result], card: ModelCard) -> str:
+def as_markdown(
+    results: Sequence[Result],
+    card: ModelCard,
+    *,
+    protocol: str = PROTOCOL,
+    parts: Sequence[Part] = (),
+) -> str:
     """Return the report as a Markdown page; the plots are referred to by file name."""
-    parts = [f"# {card.name} {card.version}", PROTOCOL]
+    page = [f"# {card.name} {card.version}", protocol, *(part.markdown for part in parts)]
     for head in _heads(results):
         best = headline(results, head)
-        parts += [
+        page += [
             f"## Head `{head}`",
             _overview([each for each in results if each.head == head]),
             "### How sure",
@@ -84,7 +120,7 @@ def as_markdown(results: Sequence[Result], card: ModelCard) -> str:
             _classes(best),
             "\n".join(f"![{name}]({head}_{name}.png)" for name in PLOTS),
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(page) + "\n"
 
 
 def _overview(results: Sequence[Result]) -> str:
