@@ -341,6 +341,82 @@ def test_an_animation_gives_its_first_frame(name: str) -> None:
     assert images.decode(data)[4, 4].tolist() == [255, 0, 0]
 
 
+# In less detail
+
+
+def a_photo(width: int, height: int, file_format: str = "JPEG", **options: Any) -> bytes:
+    """Make a smooth picture whose corners differ."""
+    corners = PillowImage.fromarray(CORNERS)
+    return encoded(corners.resize((width, height)), file_format, **options)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shorter_px", "reduced_hw"),
+    [
+        (1, 1, 1, (1, 1)),
+        (640, 480, 480, (480, 640)),
+        (640, 480, 241, (480, 640)),
+        (640, 480, 240, (240, 320)),
+        (640, 480, 100, (120, 160)),
+        (480, 640, 100, (160, 120)),
+        (641, 483, 240, (242, 321)),
+        (641, 483, 1, (61, 81)),
+        (3, 3000, 1, (1500, 2)),
+    ],
+)
+def test_a_large_jpeg_is_reduced_as_far_as_allowed(
+    width: int, height: int, shorter_px: int, reduced_hw: tuple[int, int]
+) -> None:
+    reduced = images.decode_reduced(a_photo(width, height), shorter_px)
+
+    assert_image(reduced.image, reduced_hw)
+    assert reduced.full_hw == (height, width)
+    assert min(reduced_hw) >= shorter_px
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_reduced_photo_is_upright_and_so_is_its_full_size(orientation: int) -> None:
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    data = a_photo(640, 480, exif=exif.tobytes())
+
+    full, reduced = images.decode(data), images.decode_reduced(data, 240)
+
+    assert reduced.full_hw == full.shape[:2]
+    assert reduced.image.shape[:2] == tuple(side // 2 for side in reduced.full_hw)
+    small = PillowImage.fromarray(full).resize(
+        reduced.image.shape[1::-1], PillowImage.Resampling.BOX
+    )
+    assert np.abs(np.asarray(small).astype(int) - reduced.image).mean() < 2
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"JPEG"}))
+def test_other_formats_come_in_full(name: str) -> None:
+    data = a_photo(64, 48, name)
+
+    image, full_hw = images.decode_reduced(data, 6)
+
+    assert full_hw == (48, 64)
+    assert np.array_equal(image, images.decode(data))
+
+
+def test_modes_of_jpeg_are_reduced_to_rgb() -> None:
+    for mode in ("L", "CMYK"):
+        data = encoded(PillowImage.new(mode, (64, 48)), "JPEG")
+        assert_image(images.decode_reduced(data, 24).image, (24, 32))
+
+
+def test_limits_are_those_of_the_full_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(a_photo(64, 48))
+
+    assert images.read_reduced(path, 24).image.shape == (24, 32, 3)
+    with pytest.raises(ImageTooLarge, match=r"a\.jpg: the image is 64 x 48 pixels"):
+        images.read_reduced(path, 24, ImageLimits(max_side_px=63))
+    with pytest.raises(ImageError, match="there is no such file"):
+        images.read_reduced(tmp_path / "b.jpg", 24)
+
+
 # Hostile bytes
 
 SEEDS = [

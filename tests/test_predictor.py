@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
+from PIL.Image import Transpose
 
 from mien import Predictor
 from mien.card import Confidence, ModelCard
 from mien.confidence import softmax
 from mien.errors import ImageError, ModelError
-from mien.faces import CenterFace
-from mien.images import encode
-from mien.predictor import readings_from
+from mien.faces import CenterFace, Detector
+from mien.images import decode, encode
+from mien.predictor import enlarged, readings_from
 from mien.runtime import FakeSession
 from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits
 
@@ -125,6 +128,45 @@ def test_faces_that_are_known_already_are_read_without_a_detector(
 def test_images_and_faces_must_match(predictor: Predictor) -> None:
     with pytest.raises(ValueError, match="zip"):
         predictor.read_faces([picture()], [])
+
+
+class TestLargePhotos:
+    @pytest.fixture
+    def photo(self, astronaut: Image) -> bytes:
+        """A JPEG of 2400 x 2304 pixels, turned by EXIF, with one face."""
+        wide = PillowImage.fromarray(astronaut).resize((2304, 2400)).transpose(Transpose.ROTATE_90)
+        exif = PillowImage.Exif()
+        exif[0x0112] = 6
+        buffer = io.BytesIO()
+        wide.save(buffer, "JPEG", exif=exif.tobytes())
+        return buffer.getvalue()
+
+    def test_boxes_are_in_pixels_of_the_full_photo(self, photo: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(photo)
+        predictor = Predictor(session=FakeSession())
+
+        loaded = predictor.load(photo)
+        ((one,), (other,), (full,)) = predictor.read_many([photo, path, decode(photo)])
+
+        assert (loaded.image.shape, loaded.full_hw) == ((1200, 1152, 3), (2400, 2304))
+        assert one == other
+        assert np.array(one.face.box) == pytest.approx(np.array(full.face.box), abs=6)
+        assert np.array(one.face.landmarks) == pytest.approx(np.array(full.face.landmarks), abs=6)
+
+    @pytest.mark.parametrize("detector", [CenterFace(min_face_px=20), find_tiles], ids=str)
+    def test_a_detector_of_other_needs_gets_all_pixels(
+        self, detector: Detector, photo: bytes
+    ) -> None:
+        loaded = Predictor(detector, FakeSession()).load(photo)
+
+        assert loaded.image.shape[:2] == loaded.full_hw == (2400, 2304)
+
+    def test_a_reading_of_a_full_image_stays_as_it_is(self, predictor: Predictor) -> None:
+        loaded = predictor.load(picture(200))
+        readings = predictor.read(loaded.image)
+
+        assert enlarged(readings, loaded) is readings
 
 
 class TestTheCardsRules:

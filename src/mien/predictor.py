@@ -7,21 +7,28 @@ for reading in Predictor().read("photo.jpg"):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from mien.confidence import Probabilities, prediction_set, softmax
 from mien.errors import ModelError
 from mien.faces import CenterFace, Detector, crop_faces
-from mien.images import Source, from_any
+from mien.images import Reduced, Source, decode_reduced, from_any, read_reduced
 from mien.runtime import Session, open_session
-from mien.types import Crops, Face, Image, Reading
+from mien.types import CROP_HW, Box, Crops, Face, Image, Point, Reading
 
-__all__ = ["Predictor", "readings_from"]
+__all__ = ["Predictor", "enlarged", "readings_from"]
 
 # Faces that go through the network together: more are no faster and take more memory.
 _BATCH = 128
+
+# The smallest face that CenterFace looks for, if not told otherwise, is a 24th of the shorter
+# side, and its crop wants one pixel for each of its own: more of a photo need not be unpacked.
+_ENOUGH_PX = 24 * CROP_HW[0]
 
 
 class Predictor:
@@ -56,8 +63,27 @@ class Predictor:
         Raises:
             ImageError: a source cannot be read as an image; none is then.
         """
-        images = [from_any(source) for source in sources]
-        return self.read_faces(images, [self.detector(image) for image in images])
+        loaded = [self.load(source) for source in sources]
+        images = [each.image for each in loaded]
+        readings = self.read_faces(images, [self.detector(image) for image in images])
+        return [enlarged(*each) for each in zip(readings, loaded, strict=True)]
+
+    def load(self, source: Source) -> Reduced:
+        """Take an image in as much detail as is used; see :func:`enlarged`.
+
+        That is less than in full for the files and bytes of large JPEGs, if the detector is
+        CenterFace and no smallest face was given to it.
+
+        Raises:
+            ImageError: the source cannot be read as an image.
+        """
+        if isinstance(self.detector, CenterFace) and self.detector.min_face_px is None:
+            if isinstance(source, (str, os.PathLike)):
+                return read_reduced(Path(source), _ENOUGH_PX)
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                return decode_reduced(bytes(source), _ENOUGH_PX)
+        image = from_any(source)
+        return Reduced(image, (image.shape[0], image.shape[1]))
 
     def read_faces(
         self, images: Sequence[Image], faces: Sequence[tuple[Face, ...]]
@@ -80,6 +106,24 @@ class Predictor:
     def crop(self, image: Image, faces: tuple[Face, ...]) -> Crops:
         """Cut faces out as the network was trained to see them."""
         return crop_faces(image, faces, self.session.card.geometry)
+
+
+def enlarged(readings: tuple[Reading, ...], loaded: Reduced) -> tuple[Reading, ...]:
+    """Return the readings of a reduced image with their faces in the pixels of the full one."""
+    if loaded.image.shape[:2] == loaded.full_hw:
+        return readings
+    scale_y, scale_x = (
+        full / reduced for full, reduced in zip(loaded.full_hw, loaded.image.shape[:2], strict=True)
+    )
+
+    def enlarge(face: Face) -> Face:
+        x, y, w, h = face.box
+        start_x, start_y = round(x * scale_x), round(y * scale_y)
+        end_x, end_y = round((x + w) * scale_x), round((y + h) * scale_y)
+        points = tuple(Point(each.x * scale_x, each.y * scale_y) for each in face.landmarks)
+        return Face(Box(start_x, start_y, end_x - start_x, end_y - start_y), face.score, points)
+
+    return tuple(replace(reading, face=enlarge(reading.face)) for reading in readings)
 
 
 def readings_from(

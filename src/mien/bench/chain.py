@@ -13,7 +13,6 @@ from pathlib import Path
 
 from mien.bench.latency import percentiles_ms
 from mien.errors import InputError
-from mien.images import read
 from mien.predictor import Predictor
 
 __all__ = ["STAGES", "ChainTimes", "InOrder", "StageTime", "WorkersTime", "time_stages",
@@ -166,7 +165,7 @@ def time_workers(
 def _one(photo: Path, predictor: Predictor) -> tuple[tuple[float, ...], int]:
     """Return the seconds of each stage and the number of faces."""
     marks = [time.perf_counter()]
-    image = read(photo)
+    image = predictor.load(photo).image
     marks.append(time.perf_counter())
     faces = predictor.detector(image)
     marks.append(time.perf_counter())

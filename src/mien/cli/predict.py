@@ -25,7 +25,7 @@ from mien.cli.output import (
     unwritable,
 )
 from mien.errors import ConfigError, InputError, MissingExtra
-from mien.images import IMAGE_ENDINGS, ImageLimits, decode, encode, find_images, read
+from mien.images import IMAGE_ENDINGS, ImageLimits, encode, find_images, from_any
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
@@ -168,14 +168,18 @@ class _Reader:
             InputError: the image cannot be read.
             ConfigError: the copy cannot be written.
         """
-        image = _load(item)
-        found = self.predictor.detector(image)
+        from mien.predictor import enlarged
+
+        source = _source(item)
+        # a copy to draw on is wanted in full, all else in as much detail as is used
+        loaded = self.predictor.load(source if item.annotated is None else from_any(source))
+        found = self.predictor.detector(loaded.image)
         if self.faces is Faces.LARGEST and found:
             found = (max(found, key=lambda face: face.box.w * face.box.h),)
-        (readings,) = self.predictor.read_faces([image], [found])
+        (readings,) = self.predictor.read_faces([loaded.image], [found])
         if item.annotated is not None:
-            _write_annotated(item.annotated, image, readings)
-        return Result(item.name, (image.shape[0], image.shape[1]), readings)
+            _write_annotated(item.annotated, loaded.image, readings)
+        return Result(item.name, loaded.full_hw, enlarged(readings, loaded))
 
     def try_to_read(self, item: _Item) -> Result:
         """As :meth:`read`, but what is wrong with an image is part of the result."""
@@ -221,18 +225,17 @@ def _copy_name(path: Path | None, taken: set[str]) -> str:
     return name
 
 
-def _load(item: _Item) -> Image:
+def _source(item: _Item) -> Path | bytes:
     if item.path is not None:
         if item.path.is_dir():
             raise InputError(
                 f"{item.path} is a folder: expected an image file; to read all images in it, "
                 f"use --batch {item.path}"
             )
-        return read(item.path)
+        return item.path
     if sys.stdin.isatty():
         raise InputError("- is standard input: expected an image to be piped into it")
-    limits = ImageLimits()
-    return decode(sys.stdin.buffer.read(limits.max_bytes + 1), limits)
+    return sys.stdin.buffer.read(ImageLimits().max_bytes + 1)
 
 
 def _write_annotated(path: Path, image: Image, readings: tuple[Reading, ...]) -> None:

@@ -7,13 +7,14 @@ known from the header and allowed, so that a small file cannot unpack into all t
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from PIL import Image as PillowImage
 from PIL.ImageFile import ImageFile
 
 from mien.errors import BrokenImage, ImageError, ImageTooLarge, InputError, UnsupportedImage
+from mien.images.formats import FORMATS, WEB_FORMATS, describe, sniff
 from mien.images.pixels import DAMAGE, to_rgb
 from mien.types import Image
 
@@ -37,25 +39,22 @@ __all__ = [
     "IMAGE_ENDINGS",
     "WEB_FORMATS",
     "ImageLimits",
+    "Reduced",
     "Source",
     "decode",
+    "decode_reduced",
     "encode",
     "find_images",
     "from_any",
     "probe",
     "read",
+    "read_reduced",
 ]
 
 #: An image in any of the forms in which programs hold one; see :func:`from_any`.
 Source: TypeAlias = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | NDArray[np.uint8] | PillowImage.Image
 )
-
-#: Every format that is read.
-FORMATS = ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF")
-
-#: The formats to take from strangers: without TIFF's many codecs and without animation.
-WEB_FORMATS = ("JPEG", "PNG", "WebP", "BMP")
 
 #: The file endings, in lower case, by which :func:`find_images` knows a picture.
 IMAGE_ENDINGS = frozenset(
@@ -93,15 +92,6 @@ _READERS: dict[str, type[ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
-# Pictures that people do send and that are not read; the brand stands at byte 4 of HEIC, AVIF.
-_FOREIGN = (
-    (4, b"ftypavif", "an AVIF picture"),
-    (4, b"ftyp", "a HEIC picture or a video"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"<", "HTML, SVG or XML text"),
-)
-
 
 def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
     """Decode an encoded image.
@@ -121,6 +111,36 @@ def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         return to_rgb(picture)
 
 
+class Reduced(NamedTuple):
+    """An upright image, perhaps smaller than its file says, and the size in full."""
+
+    image: Image
+    full_hw: tuple[int, int]
+
+
+def decode_reduced(data: bytes, shorter_px: int, limits: ImageLimits = _DEFAULT_LIMITS) -> Reduced:
+    """Decode as :func:`decode`, but unpack a large JPEG at a half, a quarter or an eighth.
+
+    The JPEG decoder leaves out what is not needed, so a photo of twelve million pixels takes
+    a fraction of the time and of the memory. Other formats come in full.
+
+    Args:
+        shorter_px: the image's shorter side stays at least as long.
+
+    Raises:
+        ImageError: as :func:`decode`; the limits are those of the full size.
+    """
+    with _opened(data, limits) as picture:
+        height, width = picture.height, picture.width
+        share = shorter_px / min(height, width)
+        if picture.format == "JPEG" and share <= 1 / 2:
+            picture.draft(None, (math.ceil(width * share), math.ceil(height * share)))
+        reduced_wh = picture.size
+        image = to_rgb(picture)
+    upright = image.shape[:2] == reduced_wh[::-1]
+    return Reduced(image, (height, width) if upright else (width, height))
+
+
 def probe(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> tuple[int, int]:
     """Return height and width in pixels, as the header has them: before any EXIF turn.
 
@@ -137,10 +157,10 @@ def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
     if len(data) == 0:
         raise BrokenImage("the image has 0 bytes: expected an encoded picture, send it again")
     _check_bytes(len(data), limits)
-    name = _sniff(data)
+    name = sniff(data)
     if name not in limits.formats:
         raise UnsupportedImage(
-            f"{_describe(data, name)}, but only {', '.join(limits.formats)} can be read here: "
+            f"{describe(data, name)}, but only {', '.join(limits.formats)} can be read here: "
             "convert it first"
         )
     try:
@@ -163,22 +183,44 @@ def read(path: Path, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         ImageError: there is no such file or it cannot be read, and what :func:`decode`
             raises, with the path in front of the message.
     """
+    data = _content(path, limits)
+    with _naming(path):
+        return decode(data, limits)
+
+
+def read_reduced(path: Path, shorter_px: int, limits: ImageLimits = _DEFAULT_LIMITS) -> Reduced:
+    """Read an image file; see :func:`decode_reduced` for what is returned.
+
+    Raises:
+        ImageError: as :func:`read`.
+    """
+    data = _content(path, limits)
+    with _naming(path):
+        return decode_reduced(data, shorter_px, limits)
+
+
+def _content(path: Path, limits: ImageLimits) -> bytes:
+    """Return a file's bytes, if they are not too many."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise ImageError(f"{path} is {kind}: expected an image file")
-        _check_bytes(status.st_size, limits)
-        data = Path(path).read_bytes()
+        with _naming(path):
+            _check_bytes(status.st_size, limits)
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file; check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path} cannot be opened: {reason}") from None
-    except ImageTooLarge as error:
-        raise ImageTooLarge(f"{path}: {error}") from None
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the path in front of what is said about its content."""
     try:
-        return decode(data, limits)
+        yield
     except ImageError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -263,32 +305,6 @@ def find_images(folder: Path) -> list[Path]:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
         ]
     return sorted(found)
-
-
-def _sniff(data: bytes) -> str:
-    """Return the format's name, or an empty string."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    if data.startswith(b"BM"):
-        return "BMP"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    return ""
-
-
-def _describe(data: bytes, name: str) -> str:
-    if name:
-        return f"this is a {name}"
-    for offset, mark, kind in _FOREIGN:
-        if data[offset:].lstrip()[: len(mark)] == mark:
-            return f"this looks like {kind}"
-    return f"this is no picture that is known (it begins with {data[:8]!r})"
 
 
 def _check_bytes(size: int, limits: ImageLimits) -> None:

@@ -51,7 +51,7 @@ def to_rgb(picture: PillowImage.Image) -> Image:
         canvas.alpha_composite(picture.convert("RGBA"))
         rgb = np.array(canvas.convert("RGB"))
     else:
-        rgb = np.array(picture.convert("RGB"))
+        rgb = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
     return np.ascontiguousarray(_turn(rgb, orientation))
 
 
