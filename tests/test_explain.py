@@ -1,0 +1,263 @@
+"""Maps name what matters: on networks whose reasons are known, and on mien's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from mien import Predictor
+from mien.card import Confidence, ModelCard
+from mien.confidence import softmax
+from mien.errors import ConfigError, InputError
+from mien.explain import Explanation, Occlusion, cover, explain, part_of_face, region_of
+from mien.runtime import FakeSession, Session, open_session
+from mien.types import EMOTIONS, Box, CropGeometry, Crops, Face, Image, Logits, Point
+
+CARD = ModelCard(name="fake", version="0", confidence=Confidence(temperature=2.0))
+COARSE = Occlusion(stride_px=8)
+
+
+def spotter(crops: Crops) -> Logits:
+    """Read a bright spot at one place as happy, and a bright upper right corner against it."""
+    logits = np.zeros((len(crops), 7), np.float32)
+    logits[:, 3] = crops[:, 30:40, 8:18, 0].mean(axis=(1, 2)) / 20
+    logits[:, 3] -= crops[:, :8, 40:, 0].mean(axis=(1, 2)) / 80
+    return logits
+
+
+def spotted(count: int = 1) -> Crops:
+    crops = np.full((count, 48, 48, 1), 60, np.uint8)
+    crops[:, 30:40, 8:18] = 200
+    crops[:, :8, 40:] = 200
+    return crops
+
+
+class TestOcclusion:
+    @pytest.mark.parametrize(
+        ("patch_px", "stride_px"), [(0, 1), (1, 1), (49, 4), (16, 0), (16, 17), (8, -1)]
+    )
+    def test_sizes_out_of_range_are_refused(self, patch_px: int, stride_px: int) -> None:
+        with pytest.raises(ConfigError, match=r"must be .* not "):
+            Occlusion(patch_px, stride_px)
+
+    @pytest.mark.parametrize(
+        ("patch_px", "stride_px"), [(2, 2), (16, 4), (16, 16), (48, 48), (9, 5)]
+    )
+    def test_no_place_is_left_out(self, patch_px: int, stride_px: int) -> None:
+        masks = Occlusion(patch_px, stride_px).masks((48, 48))
+
+        assert masks.min() >= 0
+        assert masks.max() <= 1
+        assert masks.sum(axis=0).min() > 0.2
+
+    def test_a_patch_hides_half_at_its_edge_and_all_in_its_middle(self) -> None:
+        mask = Occlusion(16, 16).masks((48, 48))[4]
+
+        assert mask[24, 24] == pytest.approx(1)
+        assert mask[24, 15:17].mean() == pytest.approx(0.5, abs=0.01)
+        assert mask[24, 11] == 0
+
+    def test_what_is_hidden_is_mean_grey(self) -> None:
+        crop = spotted()
+        hidden = Occlusion(16, 16).hide(crop)
+
+        assert hidden.shape == (9, 48, 48, 1)
+        assert hidden.dtype == np.uint8
+        assert abs(int(hidden[4, 24, 24, 0]) - crop.mean()) < 1
+        assert (hidden[4, :8] == crop[0, :8]).all()
+
+
+class TestExplain:
+    def test_no_crop_has_no_explanation(self) -> None:
+        assert explain(FakeSession(CARD), np.empty((0, 48, 48, 1), np.uint8)) == ()
+
+    @pytest.mark.parametrize(
+        "crops",
+        [
+            np.zeros((1, 48, 48), np.uint8),
+            np.zeros((1, 40, 48, 1), np.uint8),
+            np.zeros((1, 48, 48, 1)),
+        ],
+    )
+    def test_what_is_no_crop_is_refused(self, crops: Crops) -> None:
+        with pytest.raises(InputError, match="expected crops uint8"):
+            explain(FakeSession(CARD), crops)
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_a_label_that_is_not_there_is_refused(self, count: int) -> None:
+        with pytest.raises(ConfigError, match="fake has no label 'joy': choose one of angry, "):
+            explain(FakeSession(CARD), spotted(count), "joy")
+
+    def test_a_known_reason_is_named(self) -> None:
+        session, crops = FakeSession(CARD, spotter), spotted(2)
+
+        explanations = explain(session, crops)
+
+        own = softmax(spotter(crops), 2.0)[0, 3]
+        for each in explanations:
+            assert (each.label, each.probability) == ("happy", own)
+            assert (each.heatmap.shape, each.heatmap.dtype) == ((48, 48), np.float32)
+            assert each.heatmap.max() == each.heatmap[31:39, 9:17].max() > 0.1
+            assert each.heatmap[2, 45] < 0, "what speaks against it is below 0"
+            assert abs(each.heatmap[24:30, 40:]).max() < 1e-3, "what does not matter is 0"
+            assert each.region.x <= 8 < 18 <= each.region.x + each.region.w
+            assert each.region.y <= 30 < 40 <= each.region.y + each.region.h
+            assert each.hidden == softmax(spotter(cover(crops, each.region)), 2.0)[0, 3] < own
+
+    def test_another_label_has_the_opposite_reasons(self) -> None:
+        happy, sad = (
+            explain(FakeSession(CARD, spotter), spotted(), label)[0] for label in ("happy", "sad")
+        )
+        assert sad.label == "sad"
+        assert sad.heatmap[34, 12] < 0 < happy.heatmap[34, 12]
+
+    def test_without_reasons_the_map_is_flat(self) -> None:
+        session = FakeSession(CARD, lambda crops: np.zeros((len(crops), 7)))
+        (flat,) = explain(session, spotted(), occlusion=COARSE)
+        assert (flat.heatmap == 0).all()
+        assert (flat.region, flat.hidden) == (Box(0, 0, 16, 16), flat.probability)
+
+
+@pytest.mark.parametrize(
+    ("place", "region"),
+    [((0, 0), (0, 0)), ((47, 47), (32, 32)), ((24, 30), (15, 9)), (None, (0, 0))],
+)
+def test_the_region_holds_the_greatest_sum(
+    place: tuple[int, int] | None, region: tuple[int, int]
+) -> None:
+    heatmap = np.zeros((48, 48), np.float32)
+    if place is not None:
+        heatmap[place] = 1
+    assert region_of(heatmap) == Box(*region, 16, 16)
+
+
+class TestWords:
+    FACE = Face(
+        Box(100, 100, 96, 96),
+        0.9,
+        (Point(130, 140), Point(166, 140), Point(148, 160), Point(132, 180), Point(164, 180)),
+    )
+    PLAIN = CropGeometry(1.0, 0.0)
+
+    def test_a_face_without_landmarks_has_no_words(self) -> None:
+        assert part_of_face(Box(0, 0, 48, 48), Face(Box(0, 0, 9, 9), 0.9), self.PLAIN) == ""
+
+    @pytest.mark.parametrize(
+        ("region", "words"),
+        [
+            ((0, 0, 48, 48), "the eyes, the nose and the mouth"),
+            ((10, 14, 28, 10), "the eyes"),
+            ((10, 14, 10, 10), "an eye"),
+            ((10, 14, 28, 20), "the eyes and the nose"),
+            ((20, 36, 10, 10), "the mouth"),
+            ((12, 34, 8, 9), "the mouth"),
+            ((16, 0, 16, 16), "the forehead"),
+            ((0, 24, 10, 10), "a cheek"),
+            ((16, 42, 16, 6), "the chin"),
+        ],
+    )
+    def test_a_region_is_called_by_what_lies_in_it(
+        self, region: tuple[int, ...], words: str
+    ) -> None:
+        assert part_of_face(Box(*region), self.FACE, self.PLAIN) == words
+
+
+def drawn(mouth: str, side: int = 192) -> Crops:
+    """Draw a face that smiles, frowns or gapes, as a crop."""
+    picture = PillowImage.new("L", (side, side), 110)
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((26, 6, 166, 188), fill=190)
+    for left in (58, 108):
+        pen.ellipse((left, 66, left + 28, 84), fill=245)
+        pen.ellipse((left + 8, 68, left + 20, 82), fill=30)
+        pen.line((left - 4, 52, left + 32, 52), fill=60, width=6)
+    pen.line((96, 84, 90, 116, 102, 116), fill=140, width=4)
+    shapes = {
+        "smile": lambda: pen.chord((60, 106, 132, 162), 0, 180, fill=250, outline=60, width=5),
+        "frown": lambda: pen.arc((66, 140, 126, 180), 190, 350, fill=60, width=7),
+        "gape": lambda: pen.ellipse((76, 124, 116, 172), fill=30, outline=90, width=4),
+    }
+    shapes[mouth]()
+    return np.asarray(picture.reduce(side // 48))[None, ..., None]
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return open_session(threads=1)
+
+
+def falls(session: Session, crop: Crops, column: int, regions: list[Box]) -> NDArray[np.float64]:
+    """Return by how much the label's probability falls with each region hidden."""
+    hidden = np.concatenate([crop, *(cover(crop, region) for region in regions)])
+    shares = softmax(session(hidden), session.card.confidence.temperature)[:, column]
+    return shares[0] - shares[1:]
+
+
+def others_of(region: Box, step: int) -> list[Box]:
+    """Return the windows of the region's size that have no pixel in common with it."""
+    places = range(0, 48 - region.w + 1, step)
+    return [
+        Box(x, y, region.w, region.h)
+        for x in places
+        for y in places
+        if abs(x - region.x) >= region.w or abs(y - region.y) >= region.h
+    ]
+
+
+class TestSanity:
+    """Hiding what the map names costs the label more than hiding anything else of that size."""
+
+    def test_the_astronaut_smiles_with_her_mouth(self, astronaut: Image, session: Session) -> None:
+        predictor = Predictor(session=session)
+        (reading,) = predictor.read(astronaut)
+        crop = predictor.crop(astronaut, (reading.face,))
+        (why,) = explain(session, crop)
+
+        assert (why.label, why.probability) == (reading.top, pytest.approx(reading.confidence))
+        geometry = session.card.geometry
+        assert part_of_face(why.region, reading.face, geometry) == "the mouth"
+        named, *others = self._falls(session, crop, why)
+        assert named > 0.3
+        assert named > 2 * max(others)
+        assert why.hidden == pytest.approx(why.probability - named)
+
+    def test_drawn_faces(self, session: Session) -> None:
+        beaten = []
+        for mouth in ("smile", "frown", "gape"):
+            crop = drawn(mouth)
+            (why,) = explain(session, crop)
+            named, *others = self._falls(session, crop, why)
+            assert named > 0.1
+            assert named > 2 * np.mean(others)
+            beaten.append(np.mean(named > np.array(others)))
+        assert np.mean(beaten) > 0.95
+
+    @pytest.mark.data
+    def test_faces_of_fer2013(self, session: Session, fer2013_csv: Path) -> None:
+        from mien.train import data
+
+        dataset = data.load(fer2013_csv)
+        rows = np.random.default_rng(1).permutation(dataset.rows("PublicTest"))[:50]
+        named, others, beaten = [], [], []
+        for row in rows:
+            crop = dataset.crops[row : row + 1]
+            (why,) = explain(session, crop)
+            own, *rest = self._falls(session, crop, why, step=8)
+            named.append(own)
+            others.append(np.mean(rest))
+            beaten.append(np.mean(own > np.array(rest)))
+        assert np.mean(named) > 0.25
+        assert np.mean(named) > 5 * np.mean(others)
+        assert np.mean(beaten) > 0.9
+
+    def _falls(
+        self, session: Session, crop: Crops, why: Explanation, step: int = 4
+    ) -> NDArray[np.float64]:
+        """Return what hiding the named region costs, then what each disjoint one does."""
+        regions = [why.region, *others_of(why.region, step)]
+        return falls(session, crop, EMOTIONS.index(why.label), regions)
