@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import benchmark, evaluate, export, live, predict, serve, train, video, webapp
+from mien.cli import (
+    audit,
+    benchmark,
+    evaluate,
+    export,
+    live,
+    optimize,
+    predict,
+    serve,
+    train,
+    video,
+    webapp,
+)
 from mien.cli.output import one_line
 from mien.errors import MienError
 
@@ -34,6 +46,8 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(optimize.optimize)
+app.command()(audit.audit)
 app.command()(benchmark.benchmark)
 app.command("app")(webapp.open_app)
 
