@@ -88,6 +88,8 @@ def test_workers_read_every_photo_once(photos: list[Path]) -> None:
     assert threading.get_ident() not in threads
     assert timed.photos_per_s > 0
     assert timed.busy > 0
+    assert timed.cpu_ms > 0
+    assert timed.idle is None or 0 <= timed.idle <= 1
 
 
 def test_workers_stop(photos: list[Path], predictor: Predictor) -> None:

@@ -35,7 +35,9 @@ def model(folder: Path, name: str, precision: str = "float32") -> Model:
 
 
 def timing(name: str, p50_ms: float, batch: int = 1) -> Timing:
-    return Timing(name, 1, batch, 100, p50_ms, 2 * p50_ms, 3 * p50_ms, batch / p50_ms * 1000)
+    return Timing(
+        name, 1, batch, 100, 0.9 * p50_ms, p50_ms, 2 * p50_ms, 3 * p50_ms, batch / p50_ms * 1000
+    )
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_tables_of_photos() -> None:
     report = Report(
         MACHINE, {}, True,
         chains=[ChainTimes(1, stages, 10, 12, 1, 25.04), ChainTimes(2, stages, 10, 12, 0, 40)],
-        workers=[WorkersTime(2, 10, 48.6, 0.973, 210.2, None)],
+        workers=[WorkersTime(2, 10, 48.6, 41.2, 0.973, 0.01, 210.2, None)],
     )  # fmt: skip
 
     one, two, workers = to_tables(report)
@@ -129,7 +131,7 @@ def test_tables_of_photos() -> None:
     assert two.title == "A photo after the other, 2 threads"
     assert one.note == "10 photos with 12 faces; 1 could not be read: 25.0 photos a second."
     assert one.rows[0] == ("decode", "1.00", "2.00", "3.00", "50%")
-    assert workers.rows == (("2", "10", "48.6", "97%", "210", "?"),)
+    assert workers.rows == (("2", "10", "48.6", "41.2", "97%", "1%", "210", "?"),)
 
 
 def test_json_holds_everything(report: Report) -> None:

@@ -63,7 +63,11 @@ class WorkersTime:
     """What the photos took with several workers at once, each on one thread.
 
     Attributes:
-        busy: processor time over time passed and cores: 1 if no core ever waited.
+        cpu_ms: processor time of this process, a photo.
+        busy: that of all photos over time passed and cores; what is missing to 1 went to
+            other programs, or to
+        idle: the part of all the machine's processor time in which nothing ran; ``None``
+            where the system does not tell.
         early_mb, late_mb: the largest memory of the process in the second and in the last
             fifth of the photos; ``None`` where the system does not tell.
     """
@@ -71,7 +75,9 @@ class WorkersTime:
     workers: int
     photos: int
     photos_per_s: float
+    cpu_ms: float
     busy: float
+    idle: float | None
     early_mb: float | None
     late_mb: float | None
 
@@ -145,7 +151,7 @@ def time_workers(
             return None
 
     memory_mb: list[float | None] = []
-    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    begun_s, begun_cpu_s, before = time.perf_counter(), time.process_time(), _machine_ticks()
     results = in_order(one, photos, workers)
     for _ in results:
         memory_mb.append(_resident_mb())
@@ -154,11 +160,17 @@ def time_workers(
             break
     results.close()
     passed_s = time.perf_counter() - begun_s
-    busy = (time.process_time() - begun_cpu_s) / passed_s / cores
-    fifth = max(1, len(memory_mb) // 5)
-    early, late = memory_mb[fifth : 2 * fifth] or memory_mb, memory_mb[-fifth:]
+    cpu_s, count = time.process_time() - begun_cpu_s, len(memory_mb)
+    fifth = max(1, count // 5)
     return WorkersTime(
-        workers, len(memory_mb), len(memory_mb) / passed_s, busy, _largest(early), _largest(late)
+        workers,
+        count,
+        photos_per_s=count / passed_s,
+        cpu_ms=cpu_s / count * 1000,
+        busy=cpu_s / passed_s / cores,
+        idle=_idle_since(before),
+        early_mb=_largest(memory_mb[fifth : 2 * fifth] or memory_mb),
+        late_mb=_largest(memory_mb[-fifth:]),
     )
 
 
@@ -194,6 +206,19 @@ def _resident_mb() -> float | None:
         return None
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _machine_ticks() -> list[int]:
+    """Return what the whole machine's time went to so far, by kind; idle stands at 3."""
+    if sys.platform != "linux":
+        return []
+    with open("/proc/stat", encoding="ascii") as file:
+        return [int(field) for field in file.readline().split()[1:9]]
+
+
+def _idle_since(before: Sequence[int]) -> float | None:
+    passed = [after - start for start, after in zip(before, _machine_ticks(), strict=True)]
+    return passed[3] / sum(passed) if sum(passed) else None
 
 
 def _largest(memory_mb: Sequence[float | None]) -> float | None:

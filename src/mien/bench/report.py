@@ -216,16 +216,22 @@ def _stages_table(chain: ChainTimes) -> Table:
 
 
 def _workers_table(report: Report) -> Table:
-    columns = ("workers", "photos", "photos/s", "cores busy", "early MB", "late MB")
+    columns = ("workers", "photos", "photos/s", "CPU ms", "busy", "idle", "early MB", "late MB")
     rows = tuple(
         (
             str(each.workers),
             str(each.photos),
             f"{each.photos_per_s:.1f}",
+            f"{each.cpu_ms:.1f}",
             f"{each.busy:.0%}",
+            "?" if each.idle is None else f"{each.idle:.0%}",
             *("?" if value is None else f"{value:.0f}" for value in (each.early_mb, each.late_mb)),
         )
         for each in report.workers
     )
-    note = "Early and late: the process at its largest in the second and the last fifth."
+    note = (
+        "CPU: processor time a photo; busy: the part of all cores' time that went into them; idle: "
+        "the part in which the machine did nothing at all, the rest went to other programs. "
+        "Early and late: the process at its largest in the second and the last fifth."
+    )
     return Table("Photos with several workers, a thread each", columns, rows, note)
