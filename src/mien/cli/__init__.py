@@ -14,6 +14,7 @@ import typer
 
 import mien
 from mien.cli import (
+    adapt,
     audit,
     benchmark,
     evaluate,
@@ -45,6 +46,7 @@ app.command()(live.live)
 app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(adapt.adapt)
 app.command()(export.export)
 app.command()(optimize.optimize)
 app.command()(audit.audit)

@@ -1,9 +1,4 @@
-"""How a model fares on groups of people: every figure by group, and how far groups differ.
-
-Figures of a group are weighted counts, so that a resample is a vector of weights, and all
-resamples are one matrix product. Where it is known who is in a picture, people are drawn
-and not pictures: ten pictures of one person tell less than ten people.
-"""
+"""How a model fares on groups of people: every figure by group, and how far groups differ."""
 
 from __future__ import annotations
 
@@ -17,20 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence
-from mien.confidence import softmax
 from mien.errors import DataError, InputError
 from mien.train.metrics import Interval
-from mien.types import Logits
+from mien.train.resample import Counts, Figure, Judged, interval_of, resampled
 
 __all__ = [
     "EVERYONE",
     "FEW",
-    "Figure",
     "Gap",
     "GroupScore",
     "Grouping",
-    "Judged",
     "read_groups",
     "score_groups",
 ]
@@ -41,36 +32,7 @@ FEW = 30
 #: The name of the row that holds all faces.
 EVERYONE = "everyone"
 
-_BOOTSTRAPS = 1000
-_BINS = 15
-_Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Labelled faces as a model reads them.
-
-    Attributes:
-        logits: float32 (N, C), columns in the order of ``labels``.
-        truth: int64 (N,), the true columns.
-        confidence: the model's.
-        people: (N,) the same text for the same person, empty where it is not known; ``()``
-            if it is known of nobody.
-    """
-
-    logits: Logits
-    truth: NDArray[np.int64]
-    labels: tuple[str, ...]
-    confidence: Confidence
-    people: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure with its 95 % bootstrap interval."""
-
-    value: float
-    interval: Interval
+_SHUFFLES = 1000
 
 
 @dataclass(frozen=True)
@@ -197,8 +159,7 @@ def score_groups(judged: Judged, column: str, values: Sequence[str], *, seed: in
         InputError: there is no face with a group, or not one value for each face.
 
     Source:
-        Efron, "Bootstrap Methods", 1979, percentile intervals, over people where they are
-        known; the permutation test of the largest difference.
+        Good, "Permutation Tests", 1994, for the largest gap that chance makes.
     """
     groups = np.array(values, object)
     if len(groups) != len(judged.truth) or not any(values):
@@ -206,7 +167,7 @@ def score_groups(judged: Judged, column: str, values: Sequence[str], *, seed: in
             f"expected a group for each of {len(judged.truth)} faces, at least one not empty, "
             f"got {len(groups)} values for '{column}'"
         )
-    counts, generator = _Counts.of(judged), np.random.default_rng(seed)
+    counts, generator = Counts.of(judged), np.random.default_rng(seed)
     known = groups != ""
     drawn = {
         str(name): _draw(counts, groups == name, str(name), generator)
@@ -222,103 +183,21 @@ def score_groups(judged: Judged, column: str, values: Sequence[str], *, seed: in
 
 
 @dataclass(frozen=True)
-class _Counts:
-    """What the figures are made of: one row a face, one column for each thing to count.
-
-    The first C * C columns are the cells of the confusion matrix, true label by label read;
-    the next 15 hold confidence less being right, in the column of the confidence's bin; the
-    last hold what is only to be averaged.
-    """
-
-    columns: _Floats
-    labels: tuple[str, ...]
-    units: NDArray[np.int64]
-    named: NDArray[np.bool_]
-
-    _AVERAGED = ("top2_accuracy", "nll", "set_coverage", "mean_set_size", "answered")
-
-    @classmethod
-    def of(cls, judged: Judged) -> _Counts:
-        probabilities = softmax(judged.logits, judged.confidence.temperature)
-        truth, rows = judged.truth, np.arange(len(judged.truth))
-        classes = len(judged.labels)
-        read, top = judged.logits.argmax(axis=1), probabilities.max(axis=1)
-        own = probabilities[rows, truth]
-        chosen = probabilities >= judged.confidence.set_threshold
-        chosen[rows, read] = True
-        cells = np.zeros((len(rows), classes * classes))
-        cells[rows, truth * classes + read] = 1
-        bins = np.zeros((len(rows), _BINS))
-        bins[rows, np.clip(np.ceil(top * _BINS).astype(int) - 1, 0, _BINS - 1)] = top - (
-            read == truth
-        )
-        averaged = (
-            (probabilities > own[:, None]).sum(axis=1) < 2,
-            -np.log(np.maximum(own, np.finfo(float).tiny)),
-            chosen[rows, truth],
-            chosen.sum(axis=1),
-            top >= judged.confidence.abstain_below,
-        )
-        people = list(judged.people) or [""] * len(rows)
-        names = [person or row for row, person in enumerate(people)]
-        order = {name: unit for unit, name in enumerate(dict.fromkeys(names))}
-        return cls(
-            np.hstack([cells, bins, np.stack(averaged, axis=1)]),
-            judged.labels,
-            np.array([order[name] for name in names]),
-            np.array([bool(person) for person in people]),
-        )
-
-    def per_unit(self, rows: NDArray[np.bool_]) -> tuple[_Floats, NDArray[np.int64]]:
-        """Return the sums (U, columns) of each person, or face of an unknown one, and who."""
-        people, index = np.unique(self.units[rows], return_inverse=True)
-        sums = np.zeros((len(people), self.columns.shape[1]))
-        np.add.at(sums, index, self.columns[rows])
-        return sums, people
-
-    def figures(self, sums: _Floats) -> dict[str, _Floats]:
-        """Return every figure of sums (..., columns); NaN where there is nothing to average."""
-        classes = len(self.labels)
-        cells = sums[..., : classes * classes].reshape(*sums.shape[:-1], classes, classes)
-        total = cells.sum(axis=(-2, -1))
-        right = np.diagonal(cells, axis1=-2, axis2=-1)
-        support, named = cells.sum(axis=-1), cells.sum(axis=-2)
-        with np.errstate(invalid="ignore"):  # 0 / 0 where a class has no face
-            recall = right / support
-            f1 = np.where(support > 0, 2 * right / (support + named), np.nan)
-        bins = sums[..., classes * classes : classes * classes + _BINS]
-        averaged = sums[..., classes * classes + _BINS :] / total[..., None]
-        return {
-            "accuracy": right.sum(axis=-1) / total,
-            "macro_f1": np.nanmean(f1, axis=-1),
-            "ece": np.abs(bins).sum(axis=-1) / total,
-            **{name: averaged[..., at] for at, name in enumerate(self._AVERAGED)},
-            **{f"recall_{label}": recall[..., at] for at, label in enumerate(self.labels)},
-        }
-
-
-@dataclass(frozen=True)
 class _Drawn:
     score: GroupScore
-    draws: dict[str, _Floats]
+    draws: dict[str, NDArray[np.float64]]
 
 
 def _draw(
-    counts: _Counts, rows: NDArray[np.bool_], name: str, generator: np.random.Generator
+    counts: Counts, rows: NDArray[np.bool_], name: str, generator: np.random.Generator
 ) -> _Drawn:
     sums, _ = counts.per_unit(rows)
-    units = len(sums)
-    drawn = np.concatenate(
-        [
-            generator.multinomial(units, np.full(units, 1 / units), size=100) @ sums
-            for _ in range(_BOOTSTRAPS // 100)
-        ]
-    )
-    draws, values = counts.figures(drawn), counts.figures(sums.sum(axis=0))
+    draws = counts.figures(resampled(sums, generator))
+    values = counts.figures(sums.sum(axis=0))
     people = len(np.unique(counts.units[rows & counts.named]))
     count = int(rows.sum())
     figures = {
-        figure: Figure(float(value), _interval(draws[figure]))
+        figure: Figure(float(value), interval_of(draws[figure]))
         for figure, value in values.items()
         if np.isfinite(value)
     }
@@ -326,7 +205,7 @@ def _draw(
 
 
 def _gaps(
-    counts: _Counts,
+    counts: Counts,
     groups: NDArray[Any],
     drawn: Sequence[_Drawn],
     generator: np.random.Generator,
@@ -342,14 +221,14 @@ def _gaps(
         having.sort(key=lambda each: each.score.figures[figure].value)
         lowest, highest = having[0], having[-1]
         size = highest.score.figures[figure].value - lowest.score.figures[figure].value
-        apart = _interval(highest.draws[figure] - lowest.draws[figure])
+        apart = interval_of(highest.draws[figure] - lowest.draws[figure])
         names = highest.score.name, lowest.score.name
         gaps.append(Gap(figure, *names, size, apart, chance[figure]))
     return tuple(gaps)
 
 
 def _chance(
-    counts: _Counts, groups: NDArray[Any], names: Sequence[str], generator: np.random.Generator
+    counts: Counts, groups: NDArray[Any], names: Sequence[str], generator: np.random.Generator
 ) -> dict[str, float]:
     """Return how large the largest gap of each figure gets when groups are dealt at random."""
     rows = np.isin(groups, names)
@@ -361,7 +240,7 @@ def _chance(
     if (dealt[index] != columns).any():  # a person is in several groups: deal faces
         sums, dealt = counts.columns[rows], columns
     totals = []
-    for _ in range(_BOOTSTRAPS // 50):
+    for _ in range(_SHUFFLES // 50):
         shuffled = generator.permuted(np.tile(dealt, (50, 1)), axis=1)
         members = shuffled[:, None, :] == np.arange(len(names))[:, None]
         totals.append(members.astype(np.float64) @ sums)
@@ -371,8 +250,3 @@ def _chance(
         for figure, values in figures.items()
         if not np.isnan(values).all(axis=1).any()
     }
-
-
-def _interval(draws: _Floats) -> Interval:
-    low, high = np.nanquantile(draws, (0.025, 0.975))
-    return Interval(float(low), float(high))

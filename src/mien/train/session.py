@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from mien.errors import MissingExtra, ModelError
 from mien.runtime import Session, check_crops, open_session
 from mien.types import Crops, Logits
 
-__all__ = ["KerasSession", "open_any_session"]
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["KerasSession", "load_network", "open_any_session"]
 
 
 def open_any_session(
@@ -35,6 +39,30 @@ def open_any_session(
     return KerasSession(Path(path), head)
 
 
+def load_network(path: Path) -> tuple[keras.Model, ModelCard]:
+    """Load a ``.keras`` file, and the card beside it.
+
+    Raises:
+        ModelError: the file or its card is missing or damaged, or the two do not match.
+        MissingExtra: Keras is not installed.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such model file; check the path")
+    try:
+        import keras
+    except ImportError:
+        raise MissingExtra("train", "keras") from None
+
+    card = read_card(card_path(path))
+    record = card.files.get(path.name)
+    if record is not None and record.sha256 != sha256_of(path):
+        raise ModelError(f"{path} is not the file its card describes: export it again")
+    try:
+        return keras.saving.load_model(path, compile=False), card
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} is not a usable Keras model: {error}") from None
+
+
 class KerasSession:
     """A network run by Keras: slower than ONNX Runtime, and the truth the others are held to.
 
@@ -42,27 +70,31 @@ class KerasSession:
     """
 
     def __init__(self, path: Path, head: str | None = None) -> None:
-        if not path.is_file():
-            raise ModelError(f"{path}: there is no such model file; check the path")
-        try:
-            import keras
-        except ImportError:
-            raise MissingExtra("train", "keras") from None
+        model, card = load_network(path)
+        self._use(model, card.with_head(head) if head else card)
+
+    @classmethod
+    def of(cls, model: keras.Model, card: ModelCard) -> KerasSession:
+        """Return a session over a network in memory; it sees changes of the weights.
+
+        Raises:
+            ModelError: the network has no layer for the card's default head.
+        """
+        session = cls.__new__(cls)
+        session._use(model, card)
+        return session
+
+    def _use(self, model: keras.Model, card: ModelCard) -> None:
         from mien.train.nets import logits_of
 
-        card = read_card(card_path(path))
-        record = card.files.get(path.name)
-        if record is not None and record.sha256 != sha256_of(path):
-            raise ModelError(f"{path} is not the file its card describes: export it again")
-        try:
-            model = keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"{path} is not a usable Keras model: {error}") from None
-        self.card: ModelCard = card.with_head(head) if head else card
-        self._head = next(iter(self.card.heads))
+        self.card = card
+        self._head = next(iter(card.heads))
         self._model = logits_of(model)
         if self._head not in self._model.output:
-            raise ModelError(f"{path} has no layer '{self._head}_logits', which its card names")
+            raise ModelError(
+                f"the network '{model.name}' has no layer '{self._head}_logits', which its "
+                "card names"
+            )
 
     def __call__(self, crops: Crops) -> Logits:
         """Return logits; see :class:`mien.runtime.Session`."""

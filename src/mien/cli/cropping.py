@@ -1,0 +1,68 @@
+"""Faces for the commands that judge and adapt: the detector, and the middle of a video."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from mien.faces import Detector, crop_faces
+from mien.types import Box, CropGeometry, Crops, Face, Image
+
+__all__ = ["FaceCropper", "middle_frame"]
+
+# How far the detector's face has to cover the box of a data set to be the one that is meant:
+# detectors draw boxes of different sizes, but two faces hardly share so much.
+_LEAST_OVERLAP = 0.25
+
+
+class FaceCropper:
+    """Finds faces and cuts them out by a model's geometry."""
+
+    def __init__(self, detector: Detector, geometry: CropGeometry) -> None:
+        self._detector, self._geometry = detector, geometry
+
+    def __call__(self, image: Image, box: Box | None = None) -> Crops:
+        """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
+        faces = self._detector(image)
+        if box is None:
+            chosen = sorted(faces, key=lambda face: face.box.w * face.box.h)[-1:]
+        else:
+            near = [face for face in faces if _overlap(face.box, box) >= _LEAST_OVERLAP]
+            chosen = sorted(near, key=lambda face: _overlap(face.box, box))[-1:]
+        return crop_faces(image, chosen, self._geometry)
+
+    def every(self, image: Image) -> Crops:
+        """Return all faces of a picture, surest first; there may be none."""
+        faces: tuple[Face, ...] = self._detector(image)
+        return crop_faces(image, faces, self._geometry)
+
+
+def middle_frame(path: Path) -> Image:
+    """Return the frame in the middle of a video's frames; the later one of two.
+
+    Raises:
+        VideoError: the video cannot be read to the end.
+        MissingExtra: the extra ``video`` is not installed.
+    """
+    from mien.video import open_source
+
+    source = open_source(str(path))
+    try:
+        latter_half: deque[Image] = deque()
+        for frame in source.frames():
+            latter_half.append(frame.image)
+            if frame.index % 2:
+                latter_half.popleft()
+        return np.ascontiguousarray(latter_half[0])
+    finally:
+        source.close()
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Return intersection over union."""
+    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    shared = max(width, 0) * max(height, 0)
+    return shared / max(one.w * one.h + other.w * other.h - shared, 1)

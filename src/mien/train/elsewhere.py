@@ -1,0 +1,254 @@
+"""A model judged on other people's data and on groups of people: results, and what to say.
+
+Nothing is fitted to the data judged. Adaptation looks at its pictures, never at a label,
+and each face is read by the network that was adapted to the other half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from mien.card import ModelCard
+from mien.errors import DataError, ModelError
+from mien.runtime import Session
+from mien.train.adapt import Comparison, verdict
+from mien.train.data import Dataset
+from mien.train.datasets import DATASETS, Faces, Listing
+from mien.train.evaluate import TEST_SPLITS, Result, classify, judged
+from mien.train.groups import FEW, Gap, Grouping, read_groups, score_groups
+from mien.train.report import Part
+from mien.train.resample import Figure, Judged
+from mien.types import EMOTIONS, Logits
+
+__all__ = [
+    "PROTOCOL",
+    "adaptation_part",
+    "check_labels",
+    "dataset_part",
+    "gap_in_words",
+    "group_faces",
+    "group_test_rows",
+    "groups_part",
+    "judge_faces",
+    "show",
+]
+
+#: How the figures of a report on another data set came about.
+PROTOCOL = (
+    "Nothing was fitted or chosen here: temperature and thresholds are those of the model's "
+    "card. Pictures in which no face was found are counted, not judged. 'Flip' is the mean of "
+    "the logits of a crop and of its mirror image; 'adapted' is the model with normalisation "
+    "statistics of the data set's own unlabelled faces, each half of them read by the network "
+    "adapted to the other half. Intervals of the overview are 95 % bootstrap intervals over "
+    "faces, those by group over people where the set tells them apart."
+)
+
+
+def judge_faces(
+    session: Session,
+    faces: Faces,
+    title: str,
+    *,
+    flip: bool = False,
+    on_crops: Callable[[int], None] = lambda crops: None,
+) -> tuple[list[Result], Logits]:
+    """Judge the emotion head on the faces of a data set.
+
+    Returns:
+        The results, plain and with flip averaging if asked for, and the plain logits.
+
+    Raises:
+        ModelError: the model's first head does not give our seven emotions.
+    """
+    check_labels(session.card)
+    logits = classify(session, faces.crops, on_batch=on_crops)
+    results = [judged(session.card, logits, faces.emotion, title)]
+    if flip:
+        mirrored = classify(session, faces.crops[:, :, ::-1], on_batch=on_crops)
+        both = (logits + mirrored) / 2
+        results.append(judged(session.card, both, faces.emotion, title, flip=True))
+    return results, logits
+
+
+def check_labels(card: ModelCard) -> None:
+    """Refuse a model whose columns are not our emotions.
+
+    Raises:
+        ModelError: they are not.
+    """
+    if card.labels != EMOTIONS:
+        raise ModelError(
+            f"{card.name} reads {', '.join(card.labels)}: expected {', '.join(EMOTIONS)}, "
+            "which the labels of data sets are mapped onto"
+        )
+
+
+def group_faces(
+    session: Session, faces: Faces, logits: Logits, groups: Path | None = None
+) -> list[Grouping]:
+    """Part the faces of a data set by what it says of them, and by a ``groups.csv``.
+
+    Raises:
+        DataError: the file is not as it should be.
+    """
+    read = Judged(
+        logits, faces.emotion, session.card.labels, session.card.confidence, faces.persons
+    )
+    columns: dict[str, tuple[str, ...]] = dict(faces.groups)
+    if groups is not None:
+        columns |= read_groups(groups, faces.names)
+    return _groupings(read, columns)
+
+
+def group_test_rows(session: Session, dataset: Dataset, groups: Path) -> list[Grouping]:
+    """Part the test rows of FER2013 by a ``groups.csv``, which names rows (or files).
+
+    Raises:
+        DataError: the file is not as it should be, or rows were left out as bad.
+    """
+    check_labels(session.card)
+    if dataset.skipped:
+        raise DataError(
+            f"groups go by row, and {len(dataset.skipped)} rows were skipped: mend the data"
+        )
+    rows = dataset.rows(*(name for names in TEST_SPLITS for name in names))
+    tests = dataset.take(rows)
+    names = None if tests.names is None else tests.names.tolist()
+    columns = read_groups(groups, names, (rows + 1).tolist())
+    logits = classify(session, tests.crops)
+    card = session.card
+    return _groupings(Judged(logits, tests.emotion, card.labels, card.confidence), columns)
+
+
+def dataset_part(name: str, path: Path, listing: Listing, faces: Faces) -> Part:
+    """Say what was judged: how many faces of which set, and what was left out and why."""
+    known = DATASETS.get(name)
+    per_emotion = np.bincount(faces.emotion, minlength=len(EMOTIONS)).tolist()
+    people = len({person for person in faces.persons if person})
+    content = {
+        "name": known.title if known else path.name,
+        "terms": known.terms if known else "",
+        "address": known.address if known else "",
+        "part": listing.part,
+        "framing": listing.framing,
+        "listed": len(listing.samples),
+        "judged": len(faces),
+        "people": people,
+        "judged_by_emotion": dict(zip(EMOTIONS, per_emotion, strict=True)),
+        "no_face": list(faces.no_face),
+        "unreadable": list(faces.skipped),
+        "dropped": dict(faces.dropped),
+    }
+    lines = [
+        f"## The data: {content['name']}, {listing.part}",
+        f"{len(faces)} faces are judged"
+        + (f", of {people} people" if people else "")
+        + f"; {len(faces.no_face)} pictures without a face that was found, "
+        f"{len(faces.skipped)} that could not be read.",
+    ]
+    if faces.dropped:
+        reasons = "; ".join(f"{reason}: {count}" for reason, count in faces.dropped.items())
+        lines.append(f"Dropped: {reasons}.")
+    if known:
+        lines.append(f"Terms: {known.terms} ({known.address}).")
+    return Part("dataset", content, "\n\n".join(lines))
+
+
+def groups_part(groupings: Sequence[Grouping]) -> Part:
+    """Say how the model fares on each group, and how far the groups lie apart."""
+    pages = ["## Groups", _ON_GROUPS]
+    for grouping in groupings:
+        pages += [f"### By {grouping.column}", _table(grouping)]
+        if grouping.unknown:
+            pages.append(f"{grouping.unknown} faces have no {grouping.column} and are left out.")
+    return Part("groups", [asdict(each) for each in groupings], "\n\n".join(pages))
+
+
+def adaptation_part(comparison: Comparison) -> Part:
+    """Say what adapting brought, on the same faces."""
+    lines = ["| | before | adapted | change |", "|---|---:|---:|---:|"]
+    for name, change in comparison.change.items():
+        scale, digits = (1, 3) if name in _NO_PARTS else (100, 1)
+        values = comparison.before[name], comparison.after[name], change.value
+        before, after, moved, low, high = (
+            scale * each for each in (*values, change.interval.low, change.interval.high)
+        )
+        lines.append(
+            f"| {_word(name)} | {before:.{digits}f} | {after:.{digits}f} "
+            f"| {moved:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}) |"
+        )
+    page = ["## Adapted without labels", f"{verdict(comparison).capitalize()}.", "\n".join(lines)]
+    return Part("adaptation", asdict(comparison), "\n\n".join(page))
+
+
+def gap_in_words(gap: Gap) -> str:
+    """Say in a sentence how far two groups lie apart, and whether chance would do as much."""
+    span = f"95 %: {_apart(gap, gap.interval.low)} to {_apart(gap, gap.interval.high)}"
+    last = "more than chance" if gap.told else "no more than chance"
+    return (
+        f"{_word(gap.figure)}: {gap.highest} above {gap.lowest} by {_apart(gap, gap.size)} "
+        f"({span}); groups drawn at random reach {_apart(gap, gap.chance)}: {last}"
+    )
+
+
+def show(name: str, figure: Figure) -> str:
+    """Write a figure with its interval, as parts of 100 where it is a part."""
+    low, high = figure.interval.low, figure.interval.high
+    if name in _NO_PARTS:
+        return f"{figure.value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{figure.value:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+_NO_PARTS = ("nll", "mean_set_size")
+_ON_GROUPS = (
+    "Each figure stands with its 95 % bootstrap interval. The gap is that between the groups "
+    "that differ most; 'chance' is what it stays below in 95 % of the cases when faces (people, "
+    "where they are known) are dealt to the groups at random, so that one figure in twenty "
+    f"passes it by luck. Groups of fewer than {FEW} faces, or of one person, are marked * and "
+    "not compared."
+)
+_WORDS = {
+    "macro_f1": "macro F1",
+    "ece": "ECE",
+    "nll": "NLL",
+    "top2_accuracy": "top 2",
+    "set_coverage": "sets hold the truth",
+    "mean_set_size": "labels in a set",
+    "answered": "not uncertain",
+}
+
+
+def _groupings(read: Judged, columns: Mapping[str, Sequence[str]]) -> list[Grouping]:
+    return [score_groups(read, name, values) for name, values in columns.items() if any(values)]
+
+
+def _table(grouping: Grouping) -> str:
+    scores = (grouping.everyone, *grouping.groups)
+    gaps = {gap.figure: gap for gap in grouping.gaps}
+    names = [f"{each.name}{' *' if each.few else ''}" for each in scores]
+    lines = [
+        f"| | {' | '.join(names)} | gap | chance |",
+        f"|---|{'---:|' * (len(scores) + 2)}",
+        f"| faces | {' | '.join(str(each.count) for each in scores)} | | |",
+    ]
+    if any(each.people for each in scores):
+        lines.append(f"| people | {' | '.join(str(each.people) for each in scores)} | | |")
+    for name in grouping.everyone.figures:
+        cells = [show(name, each.figures[name]) if name in each.figures else "" for each in scores]
+        gap = gaps.get(name)
+        size = f"**{_apart(gap, gap.size)}**" if gap and gap.told else gap and _apart(gap, gap.size)
+        last = f"{size} | {_apart(gap, gap.chance)}" if gap else " | "
+        lines.append(f"| {_word(name)} | {' | '.join(cells)} | {last} |")
+    return "\n".join(lines)
+
+
+def _word(figure: str) -> str:
+    return _WORDS.get(figure, figure.replace("_", " of ", 1))
+
+
+def _apart(gap: Gap, value: float) -> str:
+    return f"{value:.2f}" if gap.figure in _NO_PARTS else f"{100 * value:.1f} points"
