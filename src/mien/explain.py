@@ -31,10 +31,22 @@ from mien.faces import crop_corners
 from mien.runtime import Session, check_crops
 from mien.types import Box, CropGeometry, Crops, Face, Logits
 
-__all__ = ["Explanation", "Heatmap", "Occlusion", "cover", "explain", "part_of_face", "region_of"]
+__all__ = [
+    "Explanation",
+    "Heatmap",
+    "Occlusion",
+    "cover",
+    "explain",
+    "in_words",
+    "part_of_face",
+    "region_of",
+]
 
 #: float32 (48, 48), in the pixels of a crop; what its values mean, says who made it.
 Heatmap: TypeAlias = NDArray[np.float32]
+
+# A fall of probability that nobody would call one.
+_NO_FALL = 0.01
 
 # Hidden crops that go through the network together: more are no faster.
 _BATCH = 64
@@ -176,6 +188,14 @@ def cover(crops: Crops, region: Box) -> Crops:
     rows, columns = slice(region.y, region.y + region.h), slice(region.x, region.x + region.w)
     covered[:, rows, columns] = np.rint(_neutral(crops))
     return covered
+
+
+def in_words(explanation: Explanation, face: Face, geometry: CropGeometry) -> str:
+    """Return what an explanation comes to, as a clause: what it rests on, and what without."""
+    if explanation.probability - explanation.hidden < _NO_FALL:
+        return "no place alone matters to it"
+    part = part_of_face(explanation.region, face, geometry) or "one place"
+    return f"rests most on {part}; with that hidden {100 * explanation.hidden:.0f} %"
 
 
 def part_of_face(region: Box, face: Face, geometry: CropGeometry) -> str:

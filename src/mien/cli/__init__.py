@@ -18,6 +18,7 @@ from mien.cli import (
     audit,
     benchmark,
     evaluate,
+    explain,
     export,
     live,
     optimize,
@@ -41,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict.predict)
+app.command()(explain.explain)
 app.command()(video.video)
 app.command()(live.live)
 app.command()(serve.serve)
