@@ -49,11 +49,17 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One weights file: what it must be to be the file that was measured."""
+    """One weights file: what it must be to be the file that was measured.
+
+    Attributes:
+        metrics: what this file reaches, where it was measured apart from the network; by
+            split, then by name, parts of 1.
+    """
 
     sha256: str
     size_bytes: int
     precision: str = "float32"
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 _WHOLE_BOX = CropGeometry(scale=1.0, shift_y=0.0)
