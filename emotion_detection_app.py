@@ -3,6 +3,6 @@
 Another model: ``streamlit run emotion_detection_app.py -- --model path/to/model.onnx``
 """
 
-from mien.webapp.app import main
+from mien.cli.webapp_page import show
 
-main()
+show()

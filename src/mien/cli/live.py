@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from mien.cli.models import MODEL_HELP
 from mien.cli.video import open_predictor
 from mien.draw import annotate, colour_of
 from mien.types import Reading
@@ -46,9 +47,7 @@ def live(
     smooth: Annotated[
         float, typer.Option(metavar="S", min=0, help="Smooth over S seconds; 0 does not.")
     ] = 0.6,
-    model: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A .onnx or .tflite file with its card.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(metavar="PATH", help=MODEL_HELP)] = None,
     min_face: Annotated[
         int | None,
         typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import cores, read_several
+from mien.cli.models import MODEL_HELP, open_model
 from mien.cli.output import (
     CsvOutput,
     JsonLinesOutput,
@@ -24,7 +24,7 @@ from mien.cli.output import (
     probe_writable,
     unwritable,
 )
-from mien.errors import ConfigError, InputError, MissingExtra
+from mien.errors import ConfigError, InputError
 from mien.images import IMAGE_ENDINGS, ImageLimits, encode, find_images, from_any
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def predict(
     ] = Faces.ALL,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="A .onnx, .tflite or .keras file with its card."),
+        typer.Option(metavar="PATH", help=MODEL_HELP),
     ] = None,
     head: Annotated[
         str | None,
@@ -122,8 +122,9 @@ def predict(
         probe_writable(csv)
     if annotate is not None:
         _make_folder(annotate)
-    session = _open_session(model, head, device, 1 if several else threads)
-    predictor = _make_predictor(session, min_face, 1 if several else threads)
+    own_threads = 1 if several else threads
+    session = open_model(model, head=head, device=device, threads=own_threads)
+    predictor = _make_predictor(session, min_face, own_threads)
     card = predictor.session.card
     terminal = sys.stdout.isatty() and not (json or jsonl or csv)
     outputs: list[Output] = []
@@ -255,19 +256,6 @@ def _make_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(unwritable(folder, error)) from None
-
-
-def _open_session(model: Path | None, head: str | None, device: str, threads: int) -> Session:
-    if model is None or model.suffix != ".keras":
-        from mien.runtime import open_session
-
-        return open_session(model, head=head, device=device, threads=threads)
-    try:
-        from mien.train.session import open_any_session
-    except ModuleNotFoundError as error:
-        raise MissingExtra("train", error.name or "keras") from None
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
-    return open_any_session(model, head=head, device=device, threads=threads)
 
 
 def _make_predictor(session: Session, min_face: int | None, threads: int) -> Predictor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import cores
+from mien.cli.models import MODEL_HELP, open_model
 from mien.cli.output import one_line
 from mien.errors import ConfigError
 
@@ -66,9 +67,7 @@ def video(
     ] = 0.6,
     start: Annotated[float, typer.Option(metavar="S", min=0, help="Begin at S seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(metavar="S", help="End at S seconds.")] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A .onnx or .tflite file with its card.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(metavar="PATH", help=MODEL_HELP)] = None,
     min_face: Annotated[
         int | None,
         typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
@@ -131,11 +130,10 @@ def open_predictor(model: Path | None, min_face: int | None) -> Predictor:
     """
     from mien.faces import CenterFace
     from mien.predictor import Predictor
-    from mien.runtime import open_session
 
     threads = max(1, cores() // 2)
     detector = CenterFace(min_face_px=min_face, threads=threads, same_size=True)
-    return Predictor(detector, open_session(model, threads=1))
+    return Predictor(detector, open_model(model, threads=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 import mien
 from mien.faces import CenterFace
 from mien.predictor import Predictor
-from mien.runtime import open_session
+from mien.runtime import Session, open_session
 from mien.service import errors, health, oip, pages, rest, socket
 from mien.service.access import Access
 from mien.service.body import UploadMemory
@@ -84,13 +84,18 @@ def create_app(
     return app
 
 
-def open_predictor(settings: Settings) -> Predictor:
+def open_predictor(
+    settings: Settings, open_model: Callable[..., Session] = open_session
+) -> Predictor:
     """Open the detector and the network, one thread a picture: pictures run side by side.
+
+    Args:
+        open_model: as :func:`mien.runtime.open_session`; one that opens more formats, say.
 
     Raises:
         ModelError: the weights cannot be used.
     """
-    return Predictor(CenterFace(threads=1), open_session(settings.model, threads=1))
+    return Predictor(CenterFace(threads=1), open_model(settings.model, threads=1))
 
 
 def _swagger_folder() -> object:

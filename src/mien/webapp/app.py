@@ -14,7 +14,7 @@ import streamlit as st
 from mien.errors import MienError
 from mien.faces import CenterFace
 from mien.predictor import Predictor
-from mien.runtime import default_model, open_session
+from mien.runtime import Session, default_model, open_session
 from mien.webapp.notice import BRIEF, NOTICE
 from mien.webapp.tabs import batch, live, model, photo, video
 
@@ -23,14 +23,19 @@ __all__ = ["build_predictor", "main"]
 _TABS = ("Photo", "Live", "Batch", "Video", "Model")
 
 
-def build_predictor(model_path: Path) -> Predictor:
+def build_predictor(
+    model_path: Path, open_model: Callable[..., Session] = open_session
+) -> Predictor:
     """Open the detector and a model.
+
+    Args:
+        open_model: as :func:`mien.runtime.open_session`; one that opens more formats, say.
 
     Raises:
         ModelError: the weights cannot be used.
     """
     # one thread each: camera, batch and video may run side by side
-    return Predictor(CenterFace(threads=1), open_session(model_path, threads=1))
+    return Predictor(CenterFace(threads=1), open_model(model_path, threads=1))
 
 
 def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
