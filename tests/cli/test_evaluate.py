@@ -84,3 +84,18 @@ def test_a_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     names = {path.name for path in Path("report").iterdir()}
     assert {"report.json", "report.md", "emotion_confusion.png"} <= names
     assert "The report is in report" in capsys.readouterr().err
+
+
+def test_test_rows_are_judged_by_group(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{row},{'left' if row % 2 else 'right'}" for row in range(85, 120)]
+    Path("groups.csv").write_text("\n".join(["row,side", *rows]))
+
+    assert run("--data", "fer2013.csv", "--groups", "groups.csv", "-o", "report") == 0
+
+    output = capsys.readouterr().out
+    assert "by side" in output
+    assert "left *" in output  # 18 faces: too few to be compared
+    report = json.loads(Path("report/report.json").read_text())
+    (grouping,) = report["groups"]
+    assert (grouping["column"], grouping["everyone"]["count"]) == ("side", 35)
+    assert "### By side" in Path("report/report.md").read_text()
