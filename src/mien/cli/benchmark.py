@@ -267,7 +267,7 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
     path = models[0] if models else None
     predictors = {
         threads: Predictor(
-            CenterFace(threads=threads),
+            CenterFace(threads=threads, same_size=True),  # as mien predict --batch has it
             open_any_session(path, device=plan.device, threads=threads),
         )
         for threads in (1, *plan.threads)
