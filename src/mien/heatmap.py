@@ -147,7 +147,7 @@ def sheet(cards: Sequence[Card], legend: Legend) -> Image:
 def with_legend(image: Image, legend: Legend) -> Image:
     """Return the image with a legend below it; a narrow one gets paper beside it."""
     height, width = image.shape[:2]
-    font_px = round(max(_FONT_PX, min(width, 2400) / 60))
+    font_px = round(max(_FONT_PX, min(width, 2400) / 75))
     strip = _legend(legend, font_px)
     whole = new("RGB", (max(width, strip.width), height + strip.height), _PAPER)
     whole.paste(fromarray(image), ((whole.width - width) // 2, 0))

@@ -165,7 +165,8 @@ def _explain_one(explainer: _Explainer, path: Path, label: str | None, names: _N
     for number, (crop, why, reading) in enumerate(zip(crops, explanations, shown, strict=True), 1):
         headline, words = _headline(why, reading), in_words(why, reading.face, geometry)
         typer.echo(f"{name}: face {number}: {headline}; {words}")
-        cards.append(Card(crop, why, headline, words[0].upper() + words[1:]))
+        title = headline if len(shown) == 1 else f"{number}: {headline}"
+        cards.append(Card(crop, why, title, words[0].upper() + words[1:]))
     if len(readings) > len(shown):
         typer.echo(f"{name}: the other {len(readings) - len(shown)} faces are left out")
     photo, faces_sheet = names.of(path)

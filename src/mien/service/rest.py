@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,11 +13,13 @@ from fastapi.responses import JSONResponse
 
 from mien.card import ModelCard
 from mien.errors import ImageError
+from mien.explain import Explanation
 from mien.images import encode, probe
 from mien.service.body import read_body, read_files
 from mien.service.deps import Services, check_access, services_of, unless_gone, within
 from mien.service.engine import Engine, Outcome
 from mien.service.errors import ServiceError, public_error
+from mien.service.explaining import add_explanations, explain_faces
 from mien.service.notice import NOTICE
 from mien.service.schemas import BatchAnswer, ErrorAnswer, ModelInfo, PredictAnswer
 from mien.wire import reading_to_dict
@@ -81,16 +85,22 @@ _PICTURES = {
 async def predict(
     request: Request,
     annotate: Annotated[bool, Query(description="answer the picture with readings on it")] = False,
-    explain: Annotated[bool, Query(description="add heatmaps, where they are built in")] = False,
+    explain: Annotated[
+        bool,
+        Query(
+            description="add to the surest faces what their emotion rests on; with `annotate`, "
+            "draw it"
+        ),
+    ] = False,
 ) -> Response:
     """Send one picture, as a form's file or as the body itself.
 
     JPEG, PNG, WebP and BMP are read, told by their content. No face is an empty list.
     """
-    if explain:
-        raise ServiceError("explain_unavailable", "this build draws no heatmaps: leave it out")
     services = services_of(request)
     engine, settings = services.running_engine(), services.settings
+    if explain and settings.explain_faces == 0:
+        raise ServiceError("explain_unavailable", "this service explains no faces: leave it out")
     start = time.monotonic()
     with services.uploads.hold() as hold:
         with within(settings.timeout_s, "slow_upload", _SLOW):
@@ -104,20 +114,34 @@ async def predict(
                 data = await read_body(request, settings.image_bytes, hold)
         left_s = settings.timeout_s - (time.monotonic() - start)
         with within(left_s, "timeout", _LATE):
-            return await unless_gone(request, _answer(services, engine, request, data, annotate))
+            wanted = _Wanted(annotate, settings.explain_faces if explain else 0)
+            return await unless_gone(request, _answer(services, engine, request, data, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What besides readings is asked for: the picture with them, and this many explanations."""
+
+    annotate: bool
+    explain_faces: int
 
 
 async def _answer(
-    services: Services, engine: Engine, request: Request, data: bytes, annotate: bool
+    services: Services, engine: Engine, request: Request, data: bytes, wanted: _Wanted
 ) -> Response:
     limits = services.settings.image_limits
+    keep = wanted.annotate or wanted.explain_faces > 0
     async with engine.admitted():
-        outcome = await engine.read(data, limits, keep_image=annotate)
-        if annotate:
+        outcome = await engine.read(data, limits, keep_image=keep)
+        explanations = await explain_faces(engine, outcome, wanted.explain_faces)
+        if wanted.annotate:
             kind = "jpeg" if data.startswith(b"\xff\xd8\xff") else "png"
-            drawn = await engine.on_thread(lambda: _draw(engine, outcome, kind))
+            drawn = await engine.on_thread(lambda: _draw(engine, outcome, explanations, kind))
             return Response(drawn, media_type=f"image/{kind}")
-    return JSONResponse({**_head(request, engine), **_picture(outcome)})
+    content = _picture(outcome)
+    if wanted.explain_faces:
+        add_explanations(content["faces"], outcome, explanations, engine.card)
+    return JSONResponse({**_head(request, engine), **content})
 
 
 @router.post(
@@ -216,13 +240,18 @@ def _picture(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _draw(engine: Engine, outcome: Outcome, kind: str) -> bytes:
+def _draw(
+    engine: Engine, outcome: Outcome, explanations: Sequence[Explanation], kind: str
+) -> bytes:
     from mien.draw import annotate
+    from mien.heatmap import lay_over
 
     if outcome.image is None:
         raise RuntimeError("the picture was not kept")
     with engine.timed("encode"):
-        drawn = annotate(outcome.image, outcome.readings)
+        faces = [reading.face for reading in outcome.readings[: len(explanations)]]
+        ground = lay_over(outcome.image, faces, explanations, engine.card.geometry)
+        drawn = annotate(ground, outcome.readings)
         return encode(drawn, "jpeg" if kind == "jpeg" else "png")
 
 

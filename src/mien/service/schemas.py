@@ -19,12 +19,29 @@ class _Shape(BaseModel):
 
 
 class BoxShape(_Shape):
-    """In pixels of the upright picture; may reach outside it."""
+    """In pixels of the upright picture, unless it says otherwise; may reach outside it."""
 
     x: int
     y: int
     w: int
     h: int
+
+
+class ExplanationShape(_Shape):
+    """What the probability of one label rests on, by hiding the crop bit by bit."""
+
+    label: str = Field(description="the emotion that is explained: the most probable one")
+    probability: float = Field(description="of the label")
+    map: list[list[float]] = Field(
+        description="48 rows of 48 places of the crop: by how much the probability falls on "
+        "average while the place is hidden, -1 to 1; above 0 the reading rests on it"
+    )
+    corners: list[tuple[float, float]] = Field(
+        description="of the map in the upright picture: top left, top right, bottom right, "
+        "bottom left; the square is turned as the face is, and may reach outside the picture"
+    )
+    region: BoxShape = Field(description="where the map is greatest, in places of the map")
+    probability_without: float = Field(description="of the label, with that region hidden")
 
 
 class FaceShape(_Shape):
@@ -56,11 +73,22 @@ class PictureAnswer(_Shape):
     width: int = Field(description="of the upright picture, in pixels")
     height: int
     faces: list[FaceShape]
-    timings_ms: dict[str, float] = Field(description="decode, detect, classify, total")
+    timings_ms: dict[str, float] = Field(description="decode, detect, classify, total; explain")
+
+
+class ExplainedFace(FaceShape):
+    """A face of ``/predict``."""
+
+    explanation: ExplanationShape | None = Field(
+        None,
+        description="only with `explain`; null for faces beyond the number that is explained",
+    )
 
 
 class PredictAnswer(PictureAnswer):
     """What ``/predict`` answers."""
+
+    faces: list[ExplainedFace]
 
     request_id: str
     model: ModelShape

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     batch_crops: int = Field(16, ge=1, description="crops that go through the network at once")
     batch_wait_ms: float = Field(5.0, ge=0, le=1000)
 
+    explain_faces: int = Field(4, ge=0, le=64, description="of one picture; 0 explains none")
+
     sockets: int = Field(16, ge=0)
     socket_queue: int = Field(2, ge=1, description="frames: one being read, the rest waiting")
     socket_bytes: int = Field(2 * MIB, ge=1)

@@ -1,0 +1,81 @@
+"""What readings rest on, by the engine that everybody shares: never in its way for long.
+
+A face is 146 crops. They go through the micro-batcher a batch at a time, so that other
+callers' crops come in between, and of one picture only so many faces are explained.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+from mien.card import ModelCard
+from mien.explain import Explanation, Occlusion
+from mien.faces import crop_corners
+from mien.service.engine import Engine, Outcome
+from mien.types import Crops, Logits
+
+__all__ = ["add_explanations", "explain_faces"]
+
+_OCCLUSION = Occlusion()
+_DIGITS = 4  # of the probabilities in a map: 15 kB a face
+
+
+async def explain_faces(engine: Engine, outcome: Outcome, most: int) -> tuple[Explanation, ...]:
+    """Explain the first faces of a picture, at most ``most``; its image must have been kept.
+
+    The time that this takes is added to the outcome's.
+    """
+    faces = tuple(reading.face for reading in outcome.readings[:most])
+    image = outcome.image
+    if not faces or image is None:
+        return ()
+    start = time.perf_counter()
+    with engine.timed("explain"):
+        crops = await engine.on_thread(lambda: engine.predictor.crop(image, faces))
+        found = [await _explain(engine, crops[at : at + 1]) for at in range(len(crops))]
+    spent_ms = (time.perf_counter() - start) * 1000
+    outcome.timings_ms["explain"] = spent_ms
+    outcome.timings_ms["total"] += spent_ms
+    return tuple(found)
+
+
+def add_explanations(
+    faces: list[dict[str, Any]],
+    outcome: Outcome,
+    explanations: tuple[Explanation, ...],
+    card: ModelCard,
+) -> None:
+    """Give each face, as JSON, its ``explanation``; ``null`` to those beyond the limit."""
+    for face in faces:
+        face["explanation"] = None
+    for face, reading, why in zip(faces, outcome.readings, explanations, strict=False):
+        region = why.region
+        face["explanation"] = {
+            "label": why.label,
+            "probability": why.probability,
+            "map": [[round(value, _DIGITS) for value in row] for row in why.heatmap.tolist()],
+            "corners": [list(point) for point in crop_corners(reading.face, card.geometry)],
+            "region": region._asdict(),
+            "probability_without": why.hidden,
+        }
+
+
+async def _explain(engine: Engine, crop: Crops) -> Explanation:
+    work = _OCCLUSION.work(crop, engine.card)
+    now = await engine.on_thread(lambda: _go_on(work, None))
+    while not isinstance(now, Explanation):
+        logits = await engine.classify(now)
+        now = await engine.on_thread(lambda logits=logits: _go_on(work, logits))
+    return now
+
+
+def _go_on(
+    work: Generator[Crops, Logits, Explanation], logits: Logits | None
+) -> Crops | Explanation:
+    """Return the next crops to read, or the explanation: no future may hold a StopIteration."""
+    try:
+        return next(work) if logits is None else work.send(logits)
+    except StopIteration as end:
+        return end.value
