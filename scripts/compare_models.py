@@ -1,12 +1,12 @@
 """Lay all models beside each other and beside the reference document's figures, as Markdown.
 
-    python scripts/compare_models.py models/*.card.json models/report*/*report.json
-    python scripts/compare_models.py models/*.card.json models/report*/*report.json \\
-        --write docs/models.md
+    python scripts/compare_models.py models/*.card.json models/*/*report.json
+    python scripts/compare_models.py models/*.card.json models/*/*report.json --write docs/models.md
 
 Sizes and test figures come from model cards, figures of each class from the reports that
 ``mien evaluate -o`` writes; a model is the card and the report of one name. Nothing is
-measured here. ``--write`` puts the tables between the two marks of a page.
+measured here. Sets are shown of models with a card alone, since others were never fitted for
+them. ``--write`` puts the tables between the two marks of a page.
 """
 
 from __future__ import annotations
@@ -121,9 +121,11 @@ def whole(models: list[Model]) -> str:
         "Macro F1, both": [decimal(model.figure(BOTH, "macro_f1"), 3) for model in models],
         "ECE, both": [percent(model.figure(BOTH, "ece")) for model in models],
         "90 % sets hold the truth, both": [
-            percent(model.figure(BOTH, "set_coverage")) for model in models
+            percent(model.figure(BOTH, "set_coverage") if model.card else None) for model in models
         ],
-        "Labels in a set, both": [decimal(model.figure(BOTH, "mean_set_size")) for model in models],
+        "Labels in a set, both": [
+            decimal(model.figure(BOTH, "mean_set_size") if model.card else None) for model in models
+        ],
         "Accuracy of the surest 80 %, both": [
             percent(model.figure(BOTH, "accuracy_at_80")) for model in models
         ],

@@ -3,10 +3,11 @@
     python scripts/compare_temperatures.py --data fer2013.csv.gz --votes fer2013new.csv
 
 Half of the held-out rows fit a temperature by each score, the other half judge it, 100 times
-over. ECE over 15 bins of so few rows is mostly noise, so the distance that matters is the
-largest gap between summed confidence and summed right answers over the rows sorted by
-confidence, which needs no bins. The temperatures fitted on all held-out rows are then read once
-on PublicTest. PrivateTest is not looked at.
+over; for a network that was trained with label smoothing, also after undoing what that did. ECE
+over 15 bins of so few rows is mostly noise, so the distance that matters is the largest gap
+between summed confidence and summed right answers over the rows sorted by confidence, which
+needs no bins. The temperatures fitted on all held-out rows are then read on PublicTest.
+PrivateTest is not looked at.
 
 Source:
     the distance: Gupta et al., "Calibration of Neural Networks using Splines", ICLR 2021.
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.confidence import Probabilities, expected_calibration_error, softmax
+from mien.train.audit import OPINIONS
 from mien.train.data import Dataset, hold_out, load
 from mien.train.evaluate import classify, truth_of
 from mien.train.session import open_any_session
@@ -36,20 +38,48 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="mien's own model if left out")
     options = parser.parse_args()
     dataset = load(options.data, options.votes)
-    for head in open_any_session(options.model).card.heads:
+    card = open_any_session(options.model).card
+    training = card.recipe["training"]
+    fit, held_out = hold_out(dataset, training["validation_split"], training["seed"])
+    parts = {"held out": held_out, "trained on": fit, "PublicTest": dataset.rows("PublicTest")}
+    print("mean part of the voters who are for the label:")
+    for name, rows in parts.items():
+        print(f"  {name}: {votes_for_label(dataset.take(rows)):.2%} of {len(rows)} rows")
+    for head in card.heads:
         session = open_any_session(options.model, head=head)
-        training = session.card.recipe["training"]
-        _, held_out = hold_out(dataset, training["validation_split"], training["seed"])
         known = [
             usable_rows(head, dataset.take(rows)) for rows in (held_out, dataset.rows("PublicTest"))
         ]
-        held, public = (Rows(classify(session, crops), truth) for crops, truth in known)
-        report(head, held, public)
+        logits = [classify(session, crops) for crops, _ in known]
+        report(head, *(Rows(each, truth) for each, (_, truth) in zip(logits, known, strict=True)))
+        smoothing = training["label_smoothing"]
+        if smoothing > 0 and head == "emotion":
+            undone = [without_smoothing(each, smoothing) for each in logits]
+            report(
+                f"{head}, label smoothing of {smoothing} undone first",
+                *(Rows(each, truth) for each, (_, truth) in zip(undone, known, strict=True)),
+            )
+
+
+def votes_for_label(rows: Dataset) -> float:
+    assert rows.votes is not None
+    of_label = rows.votes[np.arange(len(rows)), OPINIONS[rows.emotion]]
+    return float((of_label / rows.votes.sum(axis=1)).mean())
 
 
 def usable_rows(head: str, rows: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     truth, usable = truth_of(head, rows)
     return rows.crops[usable], truth[usable]
+
+
+def without_smoothing(logits: NDArray[np.float32], smoothing: float) -> NDArray[np.float32]:
+    """Return the logits of what the network would say, had it learned the labels themselves.
+
+    A network trained on targets smoothed by s learns (1 - s) p + s / C.
+    """
+    learned = softmax(logits)
+    share = (learned - smoothing / learned.shape[1]) / (1 - smoothing)
+    return np.log(np.maximum(share, 1e-4)).astype(np.float32)
 
 
 class Rows:

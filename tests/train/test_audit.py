@@ -14,7 +14,8 @@ from mien.errors import ConfigError, DataError, ModelError
 from mien.runtime import FakeSession
 from mien.train.audit import DISPUTES, VERDICTS, VOTE_NAMES, Audit, audit, find_disputes, verdicts
 from mien.train.audit_figures import figures, share
-from mien.train.audit_page import contact_sheet, write_audit
+from mien.train.audit_page import write_audit
+from mien.train.audit_sheets import contact_sheet
 from mien.train.data import FERPLUS_LABELS, Dataset
 from mien.types import EMOTIONS, Box, Crops, Face
 
@@ -182,13 +183,13 @@ def test_a_detector_looks_at_every_picture(drawn: Dataset) -> None:
 
     def light(image: np.ndarray) -> tuple[Face, ...]:
         sizes.add(image.shape)
-        return (Face(Box(0, 0, 9, 9), 1.0),) if image[40:-40].max() > 160 else ()
+        return (Face(Box(0, 0, 9, 9), 1.0),) if image[30:-30].max() > 160 else ()
 
     steps: list[tuple[int, int]] = []
     found = audit(few, SESSION, detector=light, on_crops=lambda *step: steps.append(step))
 
     assert found.not_found is not None
-    assert sizes == {(256, 256, 3)}
+    assert sizes == {(128, 128, 3)}
     assert found.not_found.tolist() == [True] + [False] * 8
     assert steps[-1] == (18, 18)
 

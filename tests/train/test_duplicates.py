@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mien.train.data import load
 from mien.train.duplicates import exact_groups, near_groups, repeated
 from mien.types import Crops
 
@@ -74,3 +77,16 @@ def test_one_colour_is_like_nothing_but_itself() -> None:
     crops[3] = 201
 
     assert sets(near_groups(crops)) == [[0, 1]]
+
+
+@pytest.mark.data
+def test_the_copies_in_fer2013(fer2013_csv: Path) -> None:
+    dataset = load(fer2013_csv)
+    groups = exact_groups(dataset.crops)
+
+    training = groups[dataset.split == "Training"]
+    twins = {
+        split: int(np.isin(groups[dataset.split == split], training).sum())
+        for split in ("PublicTest", "PrivateTest")
+    }
+    assert twins == {"PublicTest": 280, "PrivateTest": 288}

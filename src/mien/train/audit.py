@@ -62,8 +62,8 @@ OPINIONS = np.array([VOTE_NAMES.index(name) for name in VERDICTS[: _CONTEMPT + 1
 DISPUTES = ("both, alike", "both", "votes", "network")
 
 _FLAT = 2.0  # grey levels: a picture that varies less shows nothing
-_FACE_PX = 192  # a crop's side where a face is looked for
-_MARGIN_PX = 32  # grey around it, so that a box can leave the frame
+_FACE_PX = 96  # a crop's side where a face is looked for,
+_MARGIN_PX = 16  # and the grey around it, so that a box can leave the frame: 128 pixels in all
 
 
 @dataclass(frozen=True)

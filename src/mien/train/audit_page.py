@@ -15,25 +15,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from mien.errors import ConfigError
 from mien.train.audit import DISPUTES, VERDICTS, VOTE_NAMES, Audit
 from mien.train.audit_figures import figures
+from mien.train.audit_sheets import contact_sheet, sheets
 from mien.train.duplicates import repeated
 from mien.train.files import replacing
 from mien.types import EMOTIONS
 
-__all__ = ["contact_sheet", "open_folder", "write_audit"]
+__all__ = ["open_folder", "write_audit"]
 
-_COLUMNS, _ROWS = 8, 6  # of a sheet
-_SHOWN = _COLUMNS * _ROWS
-_PICTURE_PX, _TILE_HW, _FONT_PX = 96, (134, 112), 11
-_INK, _PAPER = "#22303c", "white"
 _RECORD = "figures.json"
-
-#: Two captions and a picture.
-_Tile = tuple[str, str, NDArray[np.uint8]]
+#: Who disputes a label, in the order of :data:`DISPUTES`.
+_BY = (
+    "by voters and network for the same other emotion",
+    "by both for different ones",
+    "by voters alone",
+    "by the network alone",
+)
 
 
 def open_folder(folder: Path) -> None:
@@ -68,35 +68,18 @@ def write_audit(audit: Audit, folder: Path, source: str) -> dict[str, Any]:
         _write_table(folder / "disputes.csv", _disputes(audit))
         _write_table(folder / "duplicates.csv", _duplicates(audit))
         _write_table(folder / "no_face.csv", _no_face(audit))
-        sheets = {}
+        captions = {}
         for old in (folder / "sheets").glob("*.png"):
             old.unlink()
-        for name, (title, tiles) in _sheets(audit).items():
+        for name, (title, tiles) in sheets(audit).items():
             with replacing(folder / "sheets" / f"{name}.png") as beside:
                 contact_sheet(tiles).save(beside)
-            sheets[f"sheets/{name}.png"] = title
-        _write_text(folder / "index.html", _page(audit, counted, source, sheets))
+            captions[f"sheets/{name}.png"] = title
+        _write_text(folder / "index.html", _page(audit, counted, source, captions))
         _write_text(folder / _RECORD, json.dumps(counted, indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot write to {folder}: {error.strerror or error}") from None
     return counted
-
-
-def contact_sheet(tiles: Sequence[_Tile]) -> Image.Image:
-    """Return pictures (48, 48) in rows, enlarged, each with its two captions below."""
-    height, width = _TILE_HW
-    rows = max(-(-len(tiles) // _COLUMNS), 1)
-    sheet = Image.new("RGB", (width * _COLUMNS, height * rows), _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_PX)
-    margin = (width - _PICTURE_PX) // 2
-    for index, (above, below, crop) in enumerate(tiles):
-        left, top = index % _COLUMNS * width + margin, index // _COLUMNS * height + 4
-        picture = Image.fromarray(crop).resize((_PICTURE_PX,) * 2, Image.Resampling.BICUBIC)
-        sheet.paste(picture, (left, top))
-        for line, text in enumerate((above, below)):
-            place = (left - margin + 4, top + _PICTURE_PX + 2 + line * (_FONT_PX + 3))
-            draw.text(place, text, _INK, font)
-    return sheet
 
 
 def _disputes(audit: Audit) -> Iterable[dict[str, Any]]:
@@ -158,53 +141,9 @@ def _votes_text(votes: NDArray[np.float32]) -> str:
     return ", ".join(f"{VOTE_NAMES[column]} {votes[column]:.0f}" for column in order)
 
 
-def _sheets(audit: Audit) -> dict[str, tuple[str, list[_Tile]]]:
-    """Return the title and tiles of each sheet by its name."""
-    data, sheets = audit.dataset, {}
-    disputed = audit.disputed
-    for column, label in enumerate(EMOTIONS):
-        rows = disputed[data.emotion[disputed] == column]
-        title = f"Labelled {label}: the {{}} most surely disputed of {len(rows)}"
-        sheets[f"disputed-{label}"] = (
-            title,
-            [_tile(audit, row, f"{label} > {VERDICTS[audit.suggested[row]]}") for row in rows],
-        )
-    groups = repeated(audit.near)
-    differ = [rows for rows in groups if len(np.unique(data.emotion[rows])) > 1]
-    sheets["conflicts"] = (
-        f"One picture, several labels: {{}} pictures of {len(differ)} groups",
-        [
-            _tile(audit, row, f"{number}: {EMOTIONS[data.emotion[row]]}")
-            for number, rows in enumerate(differ, start=1)
-            for row in rows
-        ],
-    )
-    blank = np.flatnonzero(audit.no_face)
-    sheets["no-face"] = (
-        f"Blank, or without a face by the votes: {{}} of {len(blank)}",
-        [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in blank],
-    )
-    if audit.not_found is not None:
-        rows = np.flatnonzero(audit.not_found & ~audit.no_face)
-        sheets["not-found"] = (
-            f"No face found by the detector, but by the votes if there are any: {{}} of "
-            f"{len(rows)}",
-            [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in rows],
-        )
-    return {
-        name: (title.format(len(tiles[:_SHOWN])), tiles[:_SHOWN])
-        for name, (title, tiles) in sheets.items()
-        if tiles
-    }
-
-
-def _tile(audit: Audit, row: int, text: str) -> _Tile:
-    data = audit.dataset
-    name = f"row {row + 1}" if data.names is None else Path(data.names[row]).name[:18]
-    return text, name, data.crops[row, :, :, 0]
-
-
-def _page(audit: Audit, counted: Mapping[str, Any], source: str, sheets: Mapping[str, str]) -> str:
+def _page(
+    audit: Audit, counted: Mapping[str, Any], source: str, captions: Mapping[str, str]
+) -> str:
     title = f"Labels of {source}"
     parts = [f"<h1>{escape(title)}</h1>", _overview(audit, counted)]
     if counted["votes"]:
@@ -212,16 +151,18 @@ def _page(audit: Audit, counted: Mapping[str, Any], source: str, sheets: Mapping
     parts += [_network_table(counted), _repeats_table(counted)]
     parts += [
         f'<h2>{escape(caption)}</h2><img src="{escape(path)}" alt="{escape(caption)}">'
-        for path, caption in sheets.items()
+        for path, caption in captions.items()
     ]
     return _SHELL.format(title=escape(title), body="\n".join(parts))
 
 
 def _overview(audit: Audit, counted: Mapping[str, Any]) -> str:
-    disputes = ", ".join(f"{name}: {count}" for name, count in counted["disputes"].items())
+    disputes = ", ".join(
+        f"{count} {by}" for count, by in zip(counted["disputes"].values(), _BY, strict=True)
+    )
     trained, rows = counted["trained_on"], counted["rows"]["all"]
     return (
-        f"<p>{rows} rows, read by {escape(audit.model)}. Disputed labels: {disputes}. All of "
+        f"<p>{rows} rows, read by {escape(audit.model)}. Labels are disputed {disputes}. All of "
         'them, surest first, stand in <a href="disputes.csv">disputes.csv</a>; repeated '
         'pictures in <a href="duplicates.csv">duplicates.csv</a>, pictures without a face in '
         '<a href="no_face.csv">no_face.csv</a>, every count in '
@@ -303,7 +244,7 @@ _SHELL = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #22303c; max-width: 60rem; margin: 2rem auto;
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #22303c; max-width: 78rem; margin: 2rem auto;
   padding: 0 1rem }}
 h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.1rem; margin-top: 2rem }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
