@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.models import WEIGHTS, expected_logits, make_card, some_crops, write_tiny_model
+
+from mien.card import write_card
+from mien.cli import main
+from mien.cli.models import open_model
+from mien.errors import ConfigError, MissingExtra, ModelError
+
+
+@pytest.fixture(scope="module")
+def keras_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras = pytest.importorskip("keras")
+    path = tmp_path_factory.mktemp("keras") / "tiny.keras"
+    source = keras.Input((48, 48, 1))
+    outputs = []
+    for name, weights in WEIGHTS.items():
+        dense = keras.layers.Dense(weights.shape[1], use_bias=False, name=f"{name}_logits")
+        outputs.append(keras.layers.Softmax(name=name)(dense(keras.layers.Flatten()(source))))
+        dense.set_weights([weights])
+    keras.Model(source, outputs).save(path)
+    write_card(make_card(path), path.with_name("tiny.card.json"))
+    return path
+
+
+def test_nothing_named_is_miens_own_model() -> None:
+    assert open_model(None).card.name == "glance"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "error", "message"),
+    [
+        ("none.keras", "auto", ModelError, "there is no such model file"),
+        ("none.onnx", "auto", ModelError, "there is no such model file"),
+        ("model.h5", "auto", ModelError, "expected a model file ending in"),
+        ("tiny.onnx", "tpu", ConfigError, "no device 'tpu'"),
+    ],
+)
+def test_what_cannot_be_opened_is_told(
+    tmp_path: Path, name: str, device: str, error: type[Exception], message: str
+) -> None:
+    write_tiny_model(tmp_path)
+
+    with pytest.raises(error, match=message):
+        open_model(tmp_path / name, device=device)
+
+
+def test_keras_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mien.train.session", None)
+
+    with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
+        open_model(tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize("head", ["emotion", "ferplus"])
+def test_a_keras_file_is_a_session_like_others(keras_model: Path, head: str) -> None:
+    crops = some_crops(2)
+
+    logits = open_model(keras_model, head=head, threads=1)(crops)
+
+    np.testing.assert_allclose(logits, expected_logits(crops, head), atol=1e-3)
+
+
+def test_videos_and_cameras_take_it(keras_model: Path) -> None:
+    from mien.cli.video import open_predictor
+
+    assert open_predictor(keras_model, None).session.card.name == "tiny"
+
+
+def test_the_service_takes_it(keras_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = pytest.importorskip("mien.service.run")
+    names: list[str] = []
+    monkeypatch.setattr(
+        run,
+        "serve",
+        lambda settings, make: names.append(make(settings).session.card.name),
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--model", str(keras_model)])
+    assert not ended.value.code
+    assert names == ["tiny"]
+
+
+def test_the_web_app_takes_it(keras_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("streamlit")
+    from mien.cli import webapp_page
+
+    names: list[str] = []
+    monkeypatch.setattr(
+        webapp_page, "main", lambda make: names.append(make(keras_model).session.card.name)
+    )
+
+    webapp_page.show()
+
+    assert names == ["tiny"]
