@@ -162,7 +162,7 @@ def _overview(audit: Audit, counted: Mapping[str, Any]) -> str:
     )
     trained, rows = counted["trained_on"], counted["rows"]["all"]
     return (
-        f"<p>{rows} rows, read by {escape(audit.model)}. Labels are disputed {disputes}. All of "
+        f"<p>{rows} rows, read by {escape(audit.model)}. Disputed labels: {disputes}. All of "
         'them, surest first, stand in <a href="disputes.csv">disputes.csv</a>; repeated '
         'pictures in <a href="duplicates.csv">duplicates.csv</a>, pictures without a face in '
         '<a href="no_face.csv">no_face.csv</a>, every count in '
@@ -182,7 +182,6 @@ def _votes_tables(among: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str
         "majority_for_another_by_8": "8 of 10 for another",
         "no_vote_for_the_label": "no vote for the label",
         "no_majority": "no majority",
-        "no_face": "no face",
     }
     lines = [
         [name, int(next(iter(each.values()))["of"]), *(_percent(each[key]) for key in columns)]
@@ -214,7 +213,8 @@ def _repeats_table(counted: Mapping[str, Any]) -> str:
 
 
 def _percent(each: Mapping[str, float]) -> str:
-    return f"{each['share']:.1%} ({each['low']:.1%} to {each['high']:.1%})"
+    share, low, high = (100 * each[name] for name in ("share", "low", "high"))
+    return f"{share:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
