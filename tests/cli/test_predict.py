@@ -260,6 +260,8 @@ class TestOneImage:
 
         assert face["uncertain"] is True
         assert face["emotion"] is None
+        (row,) = csv.DictReader(io.StringIO(run(ASTRONAUT, "--csv", "-", "--abstain").out))
+        assert (row["uncertain"], row["emotion"]) == ("True", "")
         assert plain["emotion"] in EMOTIONS
         assert "?; box" in run(ASTRONAUT, "--abstain").out
         assert "%, uncertain; box" in run(ASTRONAUT).out

@@ -91,7 +91,11 @@ def predict(
         typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
     ] = None,
     abstain: Annotated[
-        bool, typer.Option("--abstain", help="Name no emotion where the model is uncertain.")
+        bool,
+        typer.Option(
+            "--abstain",
+            help="Name no emotion where the model is uncertain: null in JSON, empty in CSV.",
+        ),
     ] = False,
     threads: Annotated[
         int, typer.Option(metavar="N", min=0, help="Processor cores to use; 0 takes all.")
