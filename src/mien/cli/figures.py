@@ -67,7 +67,9 @@ def print_groups(groupings: Sequence[Grouping]) -> None:
     console = Console(highlight=False)
     few = False
     for grouping in groupings:
-        table = _table(f"by {grouping.column}", grouping.column, "faces", *_SHOWN.values())
+        table = _table(
+            f"by {grouping.column}, in per cent", grouping.column, "faces", *_SHOWN.values()
+        )
         for each in (grouping.everyone, *grouping.groups):
             few = few or each.few
             cells = [show(name, each.figures[name]) for name in _SHOWN]
@@ -75,7 +77,7 @@ def print_groups(groupings: Sequence[Grouping]) -> None:
         console.print(table)
         for gap in grouping.gaps:
             if gap.figure in _SHOWN or (gap.told and gap.figure.startswith("recall_")):
-                console.print(gap_in_words(gap), markup=False)
+                console.print(gap_in_words(gap), markup=False, soft_wrap=True)
         if grouping.unknown:
             console.print(f"{grouping.unknown} faces have no {grouping.column}", markup=False)
     if few:

@@ -155,7 +155,7 @@ def dataset_part(name: str, path: Path, listing: Listing, faces: Faces) -> Part:
         lines.append(f"Dropped: {reasons}.")
     if known:
         lines.append(f"Terms: {known.terms} ({known.address}).")
-    return Part("dataset", content, "\n\n".join(lines))
+    return Part("dataset", content, "\n\n".join(lines), leading=True)
 
 
 def groups_part(groupings: Sequence[Grouping]) -> Part:
@@ -187,25 +187,30 @@ def adaptation_part(comparison: Comparison) -> Part:
 
 def gap_in_words(gap: Gap) -> str:
     """Say in a sentence how far two groups lie apart, and whether chance would do as much."""
-    span = f"95 %: {_apart(gap, gap.interval.low)} to {_apart(gap, gap.interval.high)}"
-    last = "more than chance" if gap.told else "no more than chance"
+    unit = "" if gap.figure in _NO_PARTS else " points"
+    size, low, high, chance = (
+        _number(gap.figure, each)
+        for each in (gap.size, gap.interval.low, gap.interval.high, gap.chance)
+    )
     return (
-        f"{_word(gap.figure)}: {gap.highest} above {gap.lowest} by {_apart(gap, gap.size)} "
-        f"({span}); groups drawn at random reach {_apart(gap, gap.chance)}: {last}"
+        f"{_word(gap.figure)}: {gap.highest} above {gap.lowest} by {size}{unit} "
+        f"(95 %: {low} to {high}); groups drawn at random reach {chance}: "
+        f"{'more' if gap.told else 'no more'} than chance"
     )
 
 
 def show(name: str, figure: Figure) -> str:
-    """Write a figure with its interval, as parts of 100 where it is a part."""
-    low, high = figure.interval.low, figure.interval.high
-    if name in _NO_PARTS:
-        return f"{figure.value:.2f} ({low:.2f} to {high:.2f})"
-    return f"{figure.value:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+    """Write a figure with its interval, in per cent where it is a part: 67.7 (66.6-68.8)."""
+    value, low, high = (
+        _number(name, each) for each in (figure.value, figure.interval.low, figure.interval.high)
+    )
+    return f"{value} ({low}-{high})"
 
 
 _NO_PARTS = ("nll", "mean_set_size")
 _ON_GROUPS = (
-    "Each figure stands with its 95 % bootstrap interval. The gap is that between the groups "
+    "Each figure is in per cent (but for NLL and the labels in a set), with its 95 % bootstrap "
+    "interval. The gap is that between the groups "
     "that differ most; 'chance' is what it stays below in 95 % of the cases when faces (people, "
     "where they are known) are dealt to the groups at random, so that one figure in twenty "
     f"passes it by luck. Groups of fewer than {FEW} faces, or of one person, are marked * and "
@@ -240,8 +245,10 @@ def _table(grouping: Grouping) -> str:
     for name in grouping.everyone.figures:
         cells = [show(name, each.figures[name]) if name in each.figures else "" for each in scores]
         gap = gaps.get(name)
-        size = f"**{_apart(gap, gap.size)}**" if gap and gap.told else gap and _apart(gap, gap.size)
-        last = f"{size} | {_apart(gap, gap.chance)}" if gap else " | "
+        last = " | "
+        if gap is not None:
+            size, chance = (_number(name, each) for each in (gap.size, gap.chance))
+            last = f"**{size}** | {chance}" if gap.told else f"{size} | {chance}"
         lines.append(f"| {_word(name)} | {' | '.join(cells)} | {last} |")
     return "\n".join(lines)
 
@@ -250,5 +257,5 @@ def _word(figure: str) -> str:
     return _WORDS.get(figure, figure.replace("_", " of ", 1))
 
 
-def _apart(gap: Gap, value: float) -> str:
-    return f"{value:.2f}" if gap.figure in _NO_PARTS else f"{100 * value:.1f} points"
+def _number(figure: str, value: float) -> str:
+    return f"{value:.2f}" if figure in _NO_PARTS else f"{100 * value:.1f}"

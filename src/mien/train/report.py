@@ -38,11 +38,13 @@ class Part:
         key: the name in ``report.json``.
         content: plain dicts, lists, numbers and strings.
         markdown: begins with its own heading of the second level.
+        leading: it stands before the figures of the heads, not after them.
     """
 
     key: str
     content: Any
     markdown: str
+    leading: bool = False
 
 
 def write_report(
@@ -107,7 +109,8 @@ def as_markdown(
     parts: Sequence[Part] = (),
 ) -> str:
     """Return the report as a Markdown page; the plots are referred to by file name."""
-    page = [f"# {card.name} {card.version}", protocol, *(part.markdown for part in parts)]
+    page = [f"# {card.name} {card.version}", protocol]
+    page += [part.markdown for part in parts if part.leading]
     for head in _heads(results):
         best = headline(results, head)
         page += [
@@ -120,6 +123,7 @@ def as_markdown(
             _classes(best),
             "\n".join(f"![{name}]({head}_{name}.png)" for name in PLOTS),
         ]
+    page += [part.markdown for part in parts if not part.leading]
     return "\n\n".join(page) + "\n"
 
 
