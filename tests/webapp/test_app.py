@@ -197,3 +197,18 @@ def test_bad_video_is_told_in_words(app: AppTest) -> None:
     click(app, "Read the video")
     finish(app, "mien_video_job")
     assert any("talk.mp4" in each.value for each in app.error)
+
+
+def test_reasons_are_shown_on_request(app: AppTest) -> None:
+    upload(app, "photos", ("a.jpg", jpeg()), ("black.jpg", jpeg(0)), ("no.jpg", b"no"))
+    assert "<figcaption>" not in html(app)
+    toggle = next(each for each in app.toggle if each.label == "Show why")
+    toggle.set_value(True)
+    run(app)
+    assert html(app).count("<figcaption>") == 1
+    assert any("what the reading rests on" in each.value for each in app.caption)
+    assert set(app.session_state["mien_photo_reasons"]) == set(app.session_state["mien_album"])
+    click(app, "Remove")
+    assert len(app.session_state["mien_photo_reasons"]) == 2
+    next(each for each in app.toggle if each.label == "Show why").set_value(False)
+    assert "<figcaption>" not in html(run(app))

@@ -159,6 +159,17 @@ def test_photo_gives_bars_that_stay_while_other_tabs_are_used(page: Page) -> Non
     expect(bars(page)).to_have_count(7)
 
 
+def test_reasons_are_laid_over_the_photo_on_request(page: Page) -> None:
+    choose_file(page, FACE)
+    expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)
+    page.get_by_text("Show why").click()
+    why = page.locator(".mien-why:visible")
+    expect(why.locator("figcaption")).to_have_text(re.compile(r"\w+"), timeout=_SLOW_MS)
+    page.wait_for_function("document.querySelector('.mien-why img').naturalWidth == 192")
+    expect(page.get_by_text("what the reading rests on")).to_be_visible()
+    shoot(page, "photo-why-wide-light")
+
+
 def test_what_is_no_picture_is_told_in_words(page: Page, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("no picture")
     choose_file(page, tmp_path / "x.png")

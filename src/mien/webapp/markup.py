@@ -53,12 +53,15 @@ def headline(reading: Reading) -> str:
     return " or ".join(likely).capitalize() + "?"
 
 
-def face_card(reading: Reading, coverage: float, thumb_uri: str = "") -> str:
+def face_card(
+    reading: Reading, coverage: float, thumb_uri: str = "", why: tuple[str, str] | None = None
+) -> str:
     """Return one face: its picture, what it shows, how sure that is, and all probabilities.
 
     Args:
         coverage: the probability with which the card says that a set holds the true label.
         thumb_uri: a data URI; no picture if empty.
+        why: the face under its heatmap, as a data URI, and what the reading rests on, in words.
     """
     likely = ", ".join(reading.set) or reading.top
     sure = (
@@ -69,10 +72,18 @@ def face_card(reading: Reading, coverage: float, thumb_uri: str = "") -> str:
     picture = f'<img src="{escape(thumb_uri)}" alt="" width="64" height="64">' if thumb_uri else ""
     shares = dict(zip(reading.labels, reading.probabilities, strict=True))
     kind = "mien-face mien-unsure" if reading.uncertain else "mien-face"
+    reason = _why(*why) if why else ""
     return (
         f'<section class="{kind}" style="--emotion:{colour_of(reading.top)}">'
         f'<header>{picture}<div><p class="mien-top">{escape(headline(reading))}</p>'
-        f'<p class="mien-soft">{escape(sure)}</p></div></header>{bars(shares)}</section>'
+        f'<p class="mien-soft">{escape(sure)}</p></div></header>{bars(shares)}{reason}</section>'
+    )
+
+
+def _why(tile_uri: str, words: str) -> str:
+    return (
+        f'<figure class="mien-why"><img src="{escape(tile_uri)}" alt="" width="128" height="128">'
+        f"<figcaption>{escape(words)}</figcaption></figure>"
     )
 
 

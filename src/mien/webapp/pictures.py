@@ -13,16 +13,29 @@ from mien.errors import MienError
 from mien.faces import thumbnail
 from mien.images import ImageLimits, decode, encode
 from mien.predictor import Predictor
-from mien.types import CROP_HW, Image, Reading
+from mien.types import CROP_HW, Crops, Image, Reading
 
-__all__ = ["PictureResult", "key_of", "read_picture"]
+__all__ = ["JPEG_QUALITY", "Kept", "PictureResult", "key_of", "read_picture"]
 
 # Half of what the core takes: several people's pictures may be in memory at once.
 _LIMITS = ImageLimits(max_pixels=50_000_000)
 
 _SHOWN_PX = 1600  # the longer side of the annotated picture: what a page or a slide shows
 _THUMB_PX = 2 * CROP_HW[0]
-_JPEG_QUALITY = 88
+JPEG_QUALITY = 88  # of every picture on the page
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What is needed to explain the readings later.
+
+    Attributes:
+        photo: a JPEG of at most 1600 pixels a side with nothing drawn on it.
+        crops: uint8 (N, 48, 48, 1), of each reading.
+    """
+
+    photo: bytes
+    crops: Crops
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,7 @@ class PictureResult:
         annotated: a JPEG of at most 1600 pixels a side; empty with an error.
         thumbs: a JPEG of each reading's face.
         error: why there are no readings.
+        kept: only if it was asked for.
     """
 
     name: str
@@ -43,6 +57,7 @@ class PictureResult:
     annotated: bytes = b""
     thumbs: tuple[bytes, ...] = ()
     error: MienError | None = None
+    kept: Kept | None = None
 
 
 def key_of(data: bytes) -> str:
@@ -50,16 +65,26 @@ def key_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_picture(name: str, data: bytes, predictor: Predictor) -> PictureResult:
-    """Read one encoded picture; a file that cannot be read is a result too, never an error."""
+def read_picture(
+    name: str, data: bytes, predictor: Predictor, *, keep: bool = False
+) -> PictureResult:
+    """Read one encoded picture; a file that cannot be read is a result too, never an error.
+
+    Args:
+        keep: what is needed to explain the readings later.
+    """
     try:
         image = decode(data, _LIMITS)
         readings = predictor.read(image)
     except MienError as error:
         return PictureResult(name, error=error)
-    annotated = encode(_fit(annotate(image, readings)), quality=_JPEG_QUALITY)
+    annotated = encode(_fit(annotate(image, readings)), quality=JPEG_QUALITY)
     thumbs = tuple(encode(thumbnail(image, reading.face, _THUMB_PX)) for reading in readings)
-    return PictureResult(name, image.shape[:2], readings, annotated, thumbs)
+    kept = None
+    if keep:
+        crops = predictor.crop(image, tuple(reading.face for reading in readings))
+        kept = Kept(encode(_fit(image), quality=JPEG_QUALITY), crops)
+    return PictureResult(name, image.shape[:2], readings, annotated, thumbs, kept=kept)
 
 
 def _fit(image: Image) -> Image:

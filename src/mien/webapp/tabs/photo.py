@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from importlib import resources
+from itertools import zip_longest
 
 import streamlit as st
 
@@ -12,14 +13,25 @@ from mien.images import IMAGE_ENDINGS
 from mien.predictor import Predictor
 from mien.webapp.markup import empty_state, face_card, sentence
 from mien.webapp.pictures import PictureResult, key_of, read_picture
+from mien.webapp.reasons import Reasons, explain_picture
 from mien.webapp.tables import results_csv, results_json
 
 __all__ = ["show"]
 
 _ALBUM, _UPLOADS, _SHOTS = "mien_album", "mien_photo_uploads", "mien_photo_shots"
+_REASONS = "mien_photo_reasons"
 _MOST_PHOTOS = 30
 _FACES_IN_SIGHT = 4
 _FILES, _CAMERA = "Files", "Camera"
+
+_WHY_HELP = (
+    "Each face is read again and again with one place hidden, and coloured by what that changes. "
+    "It tells what the model looks at, not whether it is right."
+)
+_WHY_LEGEND = (
+    ":red[**Red**]: what the reading rests on; with it hidden, the emotion is less likely. "
+    ":blue[**Blue**]: what speaks against it. Full colour is the largest change in a face."
+)
 
 _Album = dict[str, PictureResult]
 
@@ -44,8 +56,12 @@ def show(predictor: Predictor) -> None:
         _invite(album, predictor)
         return
     _offer_downloads(album, predictor)
+    why = st.toggle("Show why", key="mien_photo_why", help=_WHY_HELP)
+    if why:
+        st.caption(_WHY_LEGEND)
     for key, result in reversed(list(album.items())):
-        _show_photo(key, result, album, predictor)
+        reasons = _reasons_of(key, result, album, predictor) if why else Reasons()
+        _show_photo(key, result, album, predictor, reasons)
 
 
 def _take_files(album: _Album, predictor: Predictor) -> None:
@@ -102,7 +118,7 @@ def _add(
         for name, data in pictures:
             key = key_of(data)
             if key not in album:
-                album[key] = read_picture(name, data, predictor)
+                album[key] = read_picture(name, data, predictor, keep=True)
     while len(album) > _MOST_PHOTOS:
         del album[next(iter(album))]
         st.toast(f"Only the newest {_MOST_PHOTOS} photos are kept here; Batch takes more.")
@@ -132,7 +148,20 @@ def _offer_downloads(album: _Album, predictor: Predictor) -> None:
         st.button("Clear all", on_click=album.clear, type="tertiary", key="mien_photo_clear")
 
 
-def _show_photo(key: str, result: PictureResult, album: _Album, predictor: Predictor) -> None:
+def _reasons_of(key: str, result: PictureResult, album: _Album, predictor: Predictor) -> Reasons:
+    """Explain a photo once, for as long as it is in the album."""
+    found: dict[str, Reasons] = st.session_state.setdefault(_REASONS, {})
+    for gone in found.keys() - album.keys():
+        del found[gone]
+    if key not in found:
+        with st.spinner(f"Looking for reasons in {_plain(result.name)} …"):
+            found[key] = explain_picture(result, predictor)
+    return found[key]
+
+
+def _show_photo(
+    key: str, result: PictureResult, album: _Album, predictor: Predictor, reasons: Reasons
+) -> None:
     with st.container(border=True):
         title, remove = st.columns([5, 1], vertical_alignment="center")
         title.markdown(f"**{_plain(result.name)}**")
@@ -148,10 +177,11 @@ def _show_photo(key: str, result: PictureResult, album: _Album, predictor: Predi
             st.error(sentence(str(result.error)))
             return
         picture, faces = st.columns([3, 2], gap="large")
-        picture.image(result.annotated, width="stretch")
+        annotated = reasons.annotated or result.annotated
+        picture.image(annotated, width="stretch")
         picture.download_button(
             "Annotated picture",
-            result.annotated,
+            annotated,
             f"{result.name.rsplit('.', 1)[0]}-mien.jpg",
             "image/jpeg",
             icon=":material/download:",
@@ -160,10 +190,10 @@ def _show_photo(key: str, result: PictureResult, album: _Album, predictor: Predi
             key=f"mien_annotated_{key}",
         )
         with faces:
-            _show_faces(result, predictor)
+            _show_faces(result, predictor, reasons)
 
 
-def _show_faces(result: PictureResult, predictor: Predictor) -> None:
+def _show_faces(result: PictureResult, predictor: Predictor, reasons: Reasons) -> None:
     if not result.readings:
         st.html(
             empty_state(
@@ -173,12 +203,16 @@ def _show_faces(result: PictureResult, predictor: Predictor) -> None:
         )
         return
     coverage = predictor.session.card.confidence.coverage
+    whys = [
+        (_data_uri(tile), words) for tile, words in zip(reasons.tiles, reasons.words, strict=True)
+    ]
     cards = [
-        face_card(reading, coverage, _data_uri(thumb))
-        for reading, thumb in zip(result.readings, result.thumbs, strict=True)
+        face_card(reading, coverage, _data_uri(thumb), why)
+        for reading, thumb, why in zip_longest(result.readings, result.thumbs, whys)
     ]
     if len(cards) > 1:
-        st.caption(f"{len(cards)} faces, surest found first")
+        left_out = f"; the first {len(whys)} explained" if 0 < len(whys) < len(cards) else ""
+        st.caption(f"{len(cards)} faces, surest found first{left_out}")
     for card in cards[:_FACES_IN_SIGHT]:
         st.html(card)
     if more := cards[_FACES_IN_SIGHT:]:

@@ -1,0 +1,71 @@
+"""What the readings of one picture rest on, with all that the page shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mien.draw import annotate
+from mien.explain import explain, in_words
+from mien.heatmap import lay_over, tile
+from mien.images import decode, encode
+from mien.predictor import Predictor
+from mien.types import Box, Face, Point, Reading
+from mien.webapp.pictures import JPEG_QUALITY, PictureResult
+
+__all__ = ["MOST_FACES", "Reasons", "explain_picture"]
+
+#: Of one picture, surest first: each is read 146 times.
+MOST_FACES = 8
+
+_TILE_PX = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Pictures and words for the first faces of a picture, as many as are explained.
+
+    Attributes:
+        annotated: a JPEG of the picture with heatmaps over those faces; empty if there is none.
+        tiles: a JPEG of each face under its heatmap.
+        words: what each rests on, as a sentence.
+    """
+
+    annotated: bytes = b""
+    tiles: tuple[bytes, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
+    """Explain a picture that was read with ``keep``."""
+    if result.kept is None or not result.readings:
+        return Reasons()
+    geometry = predictor.session.card.geometry
+    crops = result.kept.crops[:MOST_FACES]
+    explanations = explain(predictor.session, crops)
+    photo = decode(result.kept.photo)
+    scale = photo.shape[1] / result.size_hw[1]
+    shown = [_scaled(reading, scale) for reading in result.readings]
+    faces = [reading.face for reading in shown[:MOST_FACES]]
+    picture = annotate(lay_over(photo, faces, explanations, geometry), shown)
+    return Reasons(
+        encode(picture, quality=JPEG_QUALITY),
+        tuple(
+            encode(tile(crop, why, _TILE_PX)) for crop, why in zip(crops, explanations, strict=True)
+        ),
+        tuple(
+            _sentence(in_words(why, reading.face, geometry))
+            for why, reading in zip(explanations, result.readings, strict=False)
+        ),
+    )
+
+
+def _scaled(reading: Reading, scale: float) -> Reading:
+    """Return the reading in the pixels of the picture that is shown."""
+    face = reading.face
+    box = Box(*(round(side * scale) for side in face.box))
+    points = tuple(Point(x * scale, y * scale) for x, y in face.landmarks)
+    return replace(reading, face=Face(box, face.score, points))
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."
