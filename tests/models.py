@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from mien.card import ModelCard, record_of, write_card
 from mien.types import EMOTIONS, Crops, Logits
@@ -59,6 +60,19 @@ def write_onnx(path: Path, *, batch: str | int = "N", side: int = 48, uint8: boo
     )
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    return path
+
+
+def write_int8_onnx(path: Path) -> Path:
+    """Write the network with weights and activations in int8, as QDQ, without a card."""
+    batches = iter([{"crops": some_crops(64)}])
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, Any] | None:
+            return next(batches, None)
+
+    float_path = write_onnx(path.with_name("float.onnx"), uint8=True)
+    quantize_static(float_path, path, Reader(), per_channel=True, reduce_range=True)
     return path
 
 
