@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from mien.bench.accuracy import Accuracy
 from mien.bench.latency import Timing
@@ -18,10 +19,12 @@ __all__ = ["plot_png"]
 _INK, _FAINT = "#22303c", "#c9d1d8"
 _COLOURS = {".onnx": "#2f6f9f", ".tflite": "#d98032", ".keras": "#6b8f5e"}
 _POINTS_PER_MB = 60.0
+_TURN = 2 * math.pi / 5
+_LOG_FROM = 4  # times the shortest latency; ticks of a narrower log scale would be too few
 
 
 def plot_png(report: Report) -> bytes:
-    """Draw all models of which accuracy and latency are known, as a PNG.
+    """Draw all models of which accuracy and latency are known, as a PNG of 1200 x 750 pixels.
 
     Latency is that of the first batch size and thread count.
 
@@ -33,26 +36,42 @@ def plot_png(report: Report) -> bytes:
         raise ConfigError("nothing to draw: accuracy against latency needs --data")
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for model, timing, accuracy in points:
-        colour = _COLOURS[model.path.suffix]
+    for number, (model, timing, accuracy) in enumerate(points, 1):
+        place = timing.p50_ms, accuracy.all
         size = max(model.size_bytes / 1e6 * _POINTS_PER_MB, 12)
-        axes.scatter(timing.p50_ms, accuracy.all, s=size, color=colour, alpha=0.55, linewidths=0)
-        axes.scatter(timing.p50_ms, accuracy.all, s=9, color=_INK, linewidths=0)
+        colour = _COLOURS[model.path.suffix]
+        axes.scatter(
+            *place, s=size, color=colour, alpha=0.55, linewidths=0,
+            label=f"{number}  {model.name}, {model.size_bytes / 1e6:.1f} MB",
+        )  # fmt: skip
+        axes.scatter(*place, s=9, color=_INK, linewidths=0)
+        # around the bubbles in turn, as forms of one network lie close together
+        angle, reach = math.pi / 2 - (number - 1) * _TURN, 8 + size**0.5 / 2
         axes.annotate(
-            f"{model.name}\n{model.size_bytes / 1e6:.1f} MB",
-            (timing.p50_ms, accuracy.all),
-            xytext=(0, 9 + (size**0.5) / 2),
+            str(number),
+            place,
+            xytext=(reach * math.cos(angle), reach * math.sin(angle)),
             textcoords="offset points",
             ha="center",
-            fontsize=8,
+            va="center",
             color=_INK,
         )
+    legend = figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])
     first = points[0][1]
     threads = f"{first.threads} thread{'s' * (first.threads != 1)}" if first.threads else ""
-    axes.set_xscale("log")
-    axes.set_xlabel(f"median latency, ms (batch {first.batch}, {threads}; log scale)")
+    latencies_ms = [timing.p50_ms for _, timing, _ in points]
+    wide = max(latencies_ms) > _LOG_FROM * min(latencies_ms)
+    axes.set_xscale("log" if wide else "linear")
+    scale = "; log scale" if wide else ""
+    axes.set_xlabel(f"median latency, ms (batch {first.batch}, {threads}{scale})")
     axes.set_ylabel(f"accuracy on {points[0][2].rows:,} test rows")
     axes.set_title("Accuracy against latency; area = size on disk", color=_INK, loc="left")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if wide:
+        axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    axes.tick_params(which="both", labelsize=8)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.grid(color=_FAINT, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
