@@ -163,13 +163,17 @@ def test_rows_that_were_held_out_were_never_seen(flawed: Dataset, found: Audit) 
     ]
 
 
-@pytest.mark.parametrize("reason", ["no recipe", "folders"])
+@pytest.mark.parametrize("reason", ["no recipe", "folders", "too few rows"])
 def test_where_held_out_rows_cannot_be_told_all_of_training_counts(
     drawn: Dataset, reason: str
 ) -> None:
     names = np.array([f"{row}.png" for row in range(len(drawn))])
     dataset = replace(drawn, votes=None, names=names if reason == "folders" else None)
-    recipe = RECIPE if reason == "folders" else {}
+    recipe = {
+        "no recipe": {},
+        "folders": RECIPE,
+        "too few rows": {"training": {"validation_split": 0.05, "seed": 3}},
+    }[reason]
 
     seen = audit(dataset, FakeSession(replace(SESSION.card, recipe=recipe), see_bars)).trained_on
 

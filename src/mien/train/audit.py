@@ -13,6 +13,7 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,13 +179,14 @@ def trained_on(card: ModelCard, dataset: Dataset, groups: NDArray[np.int64]) -> 
     """Mark the rows that the network was trained on, and those with the same pixels.
 
     The rows that were held out are drawn again by the recipe in the card, which is right for
-    the CSV that the network was trained on. Where there is no recipe, or the data comes from
-    folders, whose order is another one, all of Training counts as trained on.
+    the CSV that the network was trained on. Where there is no recipe, the data is too small for
+    it, or comes from folders, whose order is another one, all of Training counts as trained on.
     """
     rows = dataset.rows("Training")
     training = card.recipe.get("training", {})
     if dataset.names is None and len(rows) and {"validation_split", "seed"} <= set(training):
-        rows, _ = hold_out(dataset, training["validation_split"], training["seed"])
+        with suppress(DataError):  # too few rows to hold any out: not those of the recipe
+            rows, _ = hold_out(dataset, training["validation_split"], training["seed"])
     return np.asarray(np.isin(groups, groups[rows]))
 
 
