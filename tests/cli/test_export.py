@@ -12,7 +12,7 @@ from mien.train.data import Dataset
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "Missing argument"),
+        ((), 2, "nothing to export: name the folder of a RUN, or --hub DIR"),
         (("runs/none",), 2, "cannot read the recipe"),
     ],
 )

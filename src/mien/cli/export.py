@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs_train
+from mien.errors import ConfigError
 
 __all__ = ["export"]
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of the run; --hub does without.")
+    ] = None,
     data: Data = None,
     votes: Votes = None,
     output: Annotated[
@@ -27,28 +30,67 @@ def export(
             show_default="<output>/<architecture>.onnx",
         ),
     ] = None,
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lay model, card and licence out for the Hugging Face Hub; without a run, those "
+            "that are there: --onnx, or mien's own.",
+            metavar="DIR",
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Export a run: Keras file, ONNX graph, and a card with confidence and figures.
 
     Give the data that the run was trained on: temperature and thresholds are fitted on the
     rows that it held out, and the test splits are judged for the card. The graph is
-    written only if its logits are the network's own.
+    written only if its logits are the network's own. --hub uploads nothing.
 
     **Examples**
 
         mien export runs/glance --data fer2013.csv.gz --votes fer2013new.csv
 
         mien export runs/glance --data fer2013.csv.gz --onnx src/mien/assets/glance.onnx
-    """
-    with needs_train():
-        from mien.train.export import export_run
-        from mien.train.recipes import load_recipe
 
-        path = onnx or output / f"{load_recipe(run / 'recipe.yaml').model.architecture}.onnx"
-        dataset = load_data(data, votes, skip_bad=skip_bad)
-        with bar("judging for the card") as progress:
-            exported = export_run(run, dataset, output, path, on_crops=progress)
+        mien export --hub hub/
+    """
+    if run is None and hub is None:
+        raise ConfigError("nothing to export: name the folder of a RUN, or --hub DIR")
+    with needs_train():
+        if run is not None:
+            onnx = _export_run(run, data, votes, output, onnx, skip_bad=skip_bad)
+        if hub is not None:
+            _lay_out(hub, output, onnx)
+
+
+def _export_run(
+    run: Path,
+    data: Path | None,
+    votes: Path | None,
+    output: Path,
+    onnx: Path | None,
+    *,
+    skip_bad: bool,
+) -> Path:
+    """Write what a run came to, and return the graph's path."""
+    from mien.train.export import export_run
+    from mien.train.recipes import load_recipe
+
+    path = onnx or output / f"{load_recipe(run / 'recipe.yaml').model.architecture}.onnx"
+    dataset = load_data(data, votes, skip_bad=skip_bad)
+    with bar("judging for the card") as progress:
+        exported = export_run(run, dataset, output, path, on_crops=progress)
     for file in exported.files:
         typer.echo(file)
     typer.echo(f"largest difference between the logits of graph and network: {exported.parity:.1e}")
+    return path
+
+
+def _lay_out(hub: Path, output: Path, onnx: Path | None) -> None:
+    from mien.runtime import default_model
+    from mien.train.hub import write_hub
+
+    keras_path = output / "best_model.keras"
+    models = [onnx or default_model(), *([keras_path] if keras_path.is_file() else [])]
+    for file in write_hub(hub, models):
+        typer.echo(file)
