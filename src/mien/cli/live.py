@@ -61,6 +61,12 @@ def live(
     Below the picture stand frames per second, the time that each stage takes, and how many
     frames were dropped to keep up. No picture is kept or sent anywhere.
 
+    **Examples**
+
+        mien live
+
+        mien live --camera talk.mp4 --terminal
+
     Exit codes: 0 ended; 2 there is no such camera, or an option cannot be used.
     """
     from mien.video import FollowOptions, Latest, follow, open_source

@@ -30,6 +30,12 @@ def serve(
     """Serve readings over HTTP and WebSocket, with a live page and docs.
 
     Everything else is set by environment variables, MIEN_*: see docs/service.md.
+
+    **Examples**
+
+        mien serve
+
+        mien serve --port 0 --model models/optimised/glance.int8.onnx
     """
     try:
         import fastapi_offline  # noqa: F401

@@ -31,6 +31,12 @@ def open_app(
     """Open the web app: photos, camera, batches, videos and the model.
 
     Nothing is sent anywhere but between your browser and this command.
+
+    **Examples**
+
+        mien app
+
+        mien app --port 9000 --no-browser
     """
     if not (insecure or _is_loopback(host)):
         raise ConfigError(

@@ -24,13 +24,14 @@ from mien.errors import DataError, ImageError
 from mien.train.data.dataset import SPLITS, Dataset
 from mien.types import CROP_HW, EMOTIONS
 
-__all__ = ["Progress", "read_csv", "read_folder"]
+__all__ = ["CSV_LABELS", "Progress", "read_csv", "read_folder"]
 
 #: Called with (done, total) while a data set is parsed; total is bytes or files.
 Progress = Callable[[int, int], None]
 
-_CSV_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_FROM_CSV = tuple(EMOTIONS.index(label) for label in _CSV_LABELS)
+#: The labels by the number that the official CSV gives them.
+CSV_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+_FROM_CSV = tuple(EMOTIONS.index(label) for label in CSV_LABELS)
 _PIXELS = CROP_HW[0] * CROP_HW[1]
 _IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
