@@ -23,6 +23,7 @@ from mien.cli import (
     live,
     optimize,
     predict,
+    score,
     serve,
     train,
     video,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.command()(predict.predict)
 app.command()(explain.explain)
+app.command()(score.score)
 app.command()(video.video)
 app.command()(live.live)
 app.command()(serve.serve)
