@@ -69,7 +69,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path, default=Path("models/best_model.keras"))
-    parser.add_argument("--faces", type=int, nargs="+", default=[20, 100, 1000])
+    parser.add_argument("--faces", type=int, nargs="+", default=[20, 500])
+    parser.add_argument("--judged", type=int, help="judge so many faces, not half of all")
     parser.add_argument("--shifts", nargs="+", default=list(SHIFTS), choices=SHIFTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--choose-prior", action="store_true")
@@ -83,7 +84,7 @@ def main() -> None:
         _, rows = data.hold_out(dataset, training["validation_split"], training["seed"])
     priors = [0, 16, 64, 256] if options.choose_prior else [PRIOR]
     order = np.random.default_rng(options.seed).permutation(rows)
-    unlabelled, judged = order[: len(order) // 2], order[len(order) // 2 :]
+    unlabelled, judged = order[: len(order) // 2], order[len(order) // 2 :][: options.judged]
     truth = dataset.emotion[judged]
     print(f"{card.name} {card.version}; {len(judged)} faces judged\n")
     print("| shift | faces | prior | moved | accuracy | adapted | change (95 %) | ECE | adapted |")

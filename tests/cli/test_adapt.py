@@ -63,7 +63,7 @@ def test_without_labels_nothing_is_claimed(capsys: pytest.CaptureFixture[str]) -
     assert run("photos", "--model", "small.keras", "-o", "out/mine.keras") == 0
 
     captured = capsys.readouterr()
-    assert "6 faces: 9% of the statistics of 2 layers are new" in captured.out
+    assert "6 faces: 27% of the statistics of 2 layers are new" in captured.out
     assert "cannot be told without labels" in captured.out
     assert "skipped photos/broken.jpg" in captured.err
     assert "no face found in 1 of 8 pictures" in captured.err

@@ -97,7 +97,7 @@ def test_what_is_left_out_is_told_in_every_form(capsys: pytest.CaptureFixture[st
     assert run("--dataset", "folder", "--data", "set", *options, "-o", "report") == 0
 
     captured = capsys.readouterr()
-    assert "2 faces judged; no face found in 1 pictures" in captured.out
+    assert "faces judged: 2; pictures without one: 1" in captured.out
     assert "dropped, labelled boredom: 1" in captured.out
     assert "by light" in captured.out
     assert "skipped joy/broken.png" in captured.err
@@ -107,7 +107,7 @@ def test_what_is_left_out_is_told_in_every_form(capsys: pytest.CaptureFixture[st
     assert [each["flip"] for each in report["results"]] == [False, True]
     page = Path("report/report.md").read_text()
     assert "## The data: set, all" in page
-    assert "1 pictures without a face" in page
+    assert "no face was found: 1. " in page
     assert "### By light" in page
 
 

@@ -49,7 +49,7 @@ def adapt(
     ] = False,
     prior: Annotated[
         float | None,
-        typer.Option(help="Weight of the old statistics, in faces.", show_default="64"),
+        typer.Option(help="Weight of the old statistics, in faces.", show_default="16"),
     ] = None,
 ) -> None:
     """Fit a model to your own camera, light and people, without labels.

@@ -54,7 +54,7 @@ def print_results(results: Sequence[Result]) -> None:
 def print_faces(faces: Faces) -> None:
     """Print what was left out of the faces judged, and why."""
     console = Console(highlight=False)
-    console.print(f"{len(faces)} faces judged; no face found in {len(faces.no_face)} pictures")
+    console.print(f"faces judged: {len(faces)}; pictures without one: {len(faces.no_face)}")
     for reason, count in faces.dropped.items():
         console.print(f"dropped, {reason}: {count}", markup=False)
 

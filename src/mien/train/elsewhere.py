@@ -145,10 +145,10 @@ def dataset_part(name: str, path: Path, listing: Listing, faces: Faces) -> Part:
     }
     lines = [
         f"## The data: {content['name']}, {listing.part}",
-        f"{len(faces)} faces are judged"
+        f"Faces judged: {len(faces)}"
         + (f", of {people} people" if people else "")
-        + f"; {len(faces.no_face)} pictures without a face that was found, "
-        f"{len(faces.skipped)} that could not be read.",
+        + f". Pictures in which no face was found: {len(faces.no_face)}. Pictures that could not "
+        f"be read: {len(faces.skipped)}.",
     ]
     if faces.dropped:
         reasons = "; ".join(f"{reason}: {count}" for reason, count in faces.dropped.items())
