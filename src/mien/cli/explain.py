@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.models import MODEL_HELP, open_model
 from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import needs_train
 from mien.errors import ConfigError, InputError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mien.explain import Explanation
     from mien.heatmap import Legend
     from mien.predictor import Predictor
-    from mien.runtime import Session
     from mien.types import Crops, Reading
 
 __all__ = ["Method", "explain"]
@@ -57,7 +57,7 @@ def explain(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="A .onnx, .tflite or .keras file with its card.",
+            help=MODEL_HELP,
             show_default="mien's own",
         ),
     ] = None,
@@ -187,9 +187,8 @@ def _open(model: Path | None, head: str | None, method: Method) -> _Explainer:
     from mien.heatmap import GRAD_CAM, OCCLUSION
     from mien.predictor import Predictor
 
-    keras_file = model is not None and model.suffix == ".keras"
     if method is Method.GRAD_CAM:
-        if model is None or not keras_file:
+        if model is None or model.suffix != ".keras":
             raise ConfigError(
                 "grad-cam needs a .keras file: name one with --model models/best_model.keras, "
                 "or use --method occlusion"
@@ -200,17 +199,9 @@ def _open(model: Path | None, head: str | None, method: Method) -> _Explainer:
 
             network, card = load_network(model)
             card = card.with_head(head) if head else card
-            session: Session = KerasSession.of(network, card)
-            return _Explainer(Predictor(session=session), GradCam(network, card), GRAD_CAM)
-    if keras_file:
-        with needs_train():
-            from mien.train.session import open_any_session
-
-            session = open_any_session(model, head=head)
-    else:
-        from mien.runtime import open_session
-
-        session = open_session(model, head=head)
+            own = KerasSession.of(network, card)
+            return _Explainer(Predictor(session=own), GradCam(network, card), GRAD_CAM)
+    session = open_model(model, head=head)
     from mien.explain import explain as occlude
 
     return _Explainer(
