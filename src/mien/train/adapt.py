@@ -229,7 +229,8 @@ def verdict(comparison: Comparison) -> str:
     """Return one sentence on whether the adaptation helped, as far as the faces can tell."""
     change = comparison.change["accuracy"]
     low, high = change.interval.low, change.interval.high
-    span = f"accuracy {change.value:+.1%}, 95 %: {low:+.1%} to {high:+.1%}"
+    moved = f"accuracy {100 * change.value:+.1f} points"
+    span = f"{moved}, 95 %: {100 * low:+.1f} to {100 * high:+.1f}"
     if low > 0:
         return f"the adaptation helped: {span}"
     if high < 0:
