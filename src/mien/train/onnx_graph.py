@@ -81,9 +81,8 @@ def _take_pixels_as_levels(graph: onnx.GraphProto) -> None:
     """Rescale by one DequantizeLinear instead of Cast, Mul and Add.
 
     ``x * scale + offset`` is ``(x - zero_point) * scale``, which is what uint8 pixels are for
-    an integer network: it reads them as they are, and pads with the zero point. On float
-    networks it saves 65 of 1,500 microseconds. A rescale without a whole zero point between
-    0 and 255 stays as it is.
+    an integer network: it reads them as they are, and pads with the zero point. A rescale
+    without a whole zero point between 0 and 255 stays as it is.
     """
     nodes = _chain(graph, graph.input[0].name, "Cast", "Mul", "Add", "Reshape")
     if not nodes:

@@ -20,9 +20,8 @@ def write_litert(
 ) -> None:
     """Write the network; any number of raw crops in, logits under the names of the heads out.
 
-    Weights are quantised by output channel. The converter of TensorFlow was compared with
-    ai-edge-quantizer 0.10 on Glance, by how far it moves a crop's probabilities in the mean:
-    0.010 and 0.048 in int8, 0.0039 and 0.0049 with dynamic range.
+    Weights are quantised by output channel. ``benchmarks/quantisation.py`` compares this
+    converter with ai-edge-quantizer.
 
     Args:
         logits_model: gives ``{head: logits}``.

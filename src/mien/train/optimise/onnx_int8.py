@@ -27,9 +27,9 @@ def quantise_onnx(float_path: Path, path: Path, calibration: Crops) -> None:
     """Write a graph of :func:`mien.train.onnx_graph.write_onnx` with everything in int8.
 
     Weights are quantised by output channel and to seven bits: processors without VNNI add
-    two products in 16 bits, which saturate with eight. Activations are uint8; their ranges
-    are the least and largest values that ``calibration`` brings about, which kept more than
-    the 99.9th percentile did (mean movement of a crop's probabilities 0.012, not 0.028).
+    two products in 16 bits, which overflow with eight. Activations are uint8; their ranges
+    are the least and largest values that ``calibration`` brings about. Other ways are
+    compared in ``benchmarks/quantisation.py``.
 
     Raises:
         ModelError: the graph is not valid ONNX.
