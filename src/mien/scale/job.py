@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Options:
     part_images: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.frames_per_s > 0 or (self.part_images or 1) < 1:
+        if not self.frames_per_s > 0 or (self.part_images is not None and self.part_images < 1):
             raise ConfigError(
                 "expected frames_per_s and part_images above 0, got "
                 f"{self.frames_per_s} and {self.part_images}"
@@ -100,6 +101,7 @@ class Job:
     """A folder of results, and what belongs into it.
 
     Attributes:
+        base: the folder that relative paths are meant from; empty if there are none.
         images: how many were planned, as far as was known without opening tars elsewhere
             and videos.
     """
@@ -108,6 +110,7 @@ class Job:
     sources: tuple[str, ...]
     options: Options
     model_sha256: str
+    base: str
     parts: int
     images: int
 
@@ -124,7 +127,10 @@ class Job:
         """
         model = default_model() if options.model is None else Path(options.model)
         open_session(model, head=options.head, device="cpu", threads=1)
-        wanted = cls(folder, tuple(sources), options, sha256_of(model), 0, 0)
+        relative = any(not is_address(each) and not os.path.isabs(each) for each in sources)
+        relative |= options.model is not None and not os.path.isabs(options.model)
+        base = os.getcwd() if relative else ""
+        wanted = cls(folder, tuple(sources), options, sha256_of(model), base, 0, 0)
         names = list_names(folder)
         if _MANIFEST in names:
             return wanted._taken_up(cls.read(folder))
@@ -157,6 +163,7 @@ class Job:
                 tuple(manifest["sources"]),
                 Options(**manifest["options"]),
                 manifest["model_sha256"],
+                manifest["base"],
                 manifest["parts"],
                 manifest["images"],
             )
@@ -206,6 +213,7 @@ class Job:
             "sources": list(self.sources),
             **asdict(self.options),
             "model_sha256": self.model_sha256,
+            "the folder": self.base,
         }
 
     def _planned(self) -> Job:
@@ -217,19 +225,19 @@ class Job:
         plan = io.BytesIO()
         parts = write_plan(into_parts(stretches, most), plan)
         write_whole(joined(self.folder, _PLAN), plan.getvalue())
-        job = Job(self.folder, self.sources, self.options, self.model_sha256, parts, images)
         manifest = {
             "format": _FORMAT,
             "mien": mien.__version__,
             "sources": list(self.sources),
             "options": asdict(self.options),
             "model_sha256": self.model_sha256,
+            "base": self.base,
             "parts": parts,
             "images": images,
         }
         text = json.dumps(manifest, ensure_ascii=True, indent=2)
         write_whole(joined(self.folder, _MANIFEST), text.encode())
-        return job
+        return replace(self, parts=parts, images=images)
 
 
 def _part_name(number: int) -> str:

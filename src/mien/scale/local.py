@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 from mien.errors import MienError
 from mien.scale.job import PartReport
-from mien.scale.part import PartReader
+from mien.scale.part import PartReader, open_reader
+from mien.scale.places import is_address
 
 __all__ = ["read_locally"]
 
@@ -30,6 +32,7 @@ def read_locally(
     Raises:
         MienError: as :class:`mien.scale.part.PartReader`; what was not begun then is left.
     """
+    folder = folder if is_address(folder) else os.path.abspath(folder)
     waiting = deque(numbers)
     deaths: dict[int, int] = {}
     crew = [_Worker(folder) for _ in range(min(workers, len(waiting)))]
@@ -109,7 +112,7 @@ def _work(pipe: Connection[Any, Any], folder: str) -> None:
         except EOFError:
             return
         try:
-            reader = reader or PartReader(folder)
+            reader = reader or open_reader(folder)
             outcome: Any = reader(number)
         except MienError as error:
             outcome = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.card import sha256_of
-from mien.errors import InputError, MienError, ModelError
+from mien.errors import ConfigError, InputError, MienError, ModelError
 from mien.faces import CenterFace
 from mien.predictor import Predictor, enlarged
 from mien.runtime import default_model, open_session
@@ -24,7 +25,7 @@ from mien.scale.plan import read_part
 from mien.types import EMOTIONS
 from mien.wire import csv_fields, reading_to_row
 
-__all__ = ["PartReader", "schema_of"]
+__all__ = ["PartReader", "open_reader", "schema_of"]
 
 _ROWS_PER_GROUP = 4096  # and so held in memory as Python values
 
@@ -126,6 +127,24 @@ class PartReader:
             for number, reading in enumerate(enlarged(readings, loaded), 1)
         ]
         return rows or [size]
+
+
+def open_reader(folder: str) -> PartReader:
+    """Open a job's reader in a process of its own, which goes where relative paths are meant from.
+
+    Raises:
+        ConfigError: that folder is not on this machine, or ``folder`` holds no job.
+        ModelError: as :class:`PartReader`.
+    """
+    base = Job.read(folder).base
+    try:
+        os.chdir(base or ".")
+    except OSError as error:
+        raise ConfigError(
+            f"the sources are named relative to {base}, which a worker cannot enter "
+            f"({error.strerror}): name them so that every worker finds them"
+        ) from None
+    return PartReader(folder)
 
 
 def _open_predictor(options: Options, model_sha256: str) -> Predictor:

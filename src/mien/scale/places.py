@@ -29,6 +29,9 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+# Where a file appears when its upload is complete, and not before.
+_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"}
+
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.5  # doubled after each attempt
 
@@ -89,9 +92,9 @@ def write_whole(place: str, content: bytes) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    if is_address(place):  # an object appears when its upload is complete
+    if is_address(place):
         files, path = _file_system(place)
-        _insist(place, lambda: files.pipe_file(path, content))
+        _insist(place, lambda: _put_whole(files, path, content))
         return
     try:
         whole = Path(place)
@@ -110,6 +113,17 @@ def write_whole(place: str, content: bytes) -> None:
         raise ConfigError(
             f"cannot write {place}: {error.strerror or error}; choose another place"
         ) from None
+
+
+def _put_whole(files: Any, path: str, content: bytes) -> None:
+    if set(files.protocol if isinstance(files.protocol, tuple) else [files.protocol]) & _STORES:
+        files.pipe_file(path, content)
+        return
+    folder, name = path.rsplit("/", 1)
+    beside = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    files.makedirs(folder, exist_ok=True)
+    files.pipe_file(beside, content)
+    files.mv(beside, path)
 
 
 def list_names(folder: str) -> set[str]:
