@@ -34,7 +34,7 @@ lock: $(DEV)  ## pin the requirements anew
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
 	    --no-header --no-annotate --upgrade -q -o requirements/core.txt
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
-	    --extra train --extra serve --extra app --extra video --extra litert --extra dev \
+	    --extra train --extra serve --extra app --extra video --extra litert --extra scale --extra dev \
 	    --no-header --no-annotate --upgrade -q -c requirements/core.txt -o requirements/dev.txt
 
 web-assets:  ## fetch what the page /local runs in the browser (needs npm)

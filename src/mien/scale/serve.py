@@ -1,0 +1,60 @@
+"""The service of `mien.service` on a Ray cluster: as many replicas as asked, one address.
+
+    serve run mien.scale.serve:application replicas=4
+
+A replica is a whole service, with its own network, limits and queue, and reads the settings of
+its node's environment. What comes in is shared out by Ray Serve, which also listens: its address
+and port are Serve's, and so is the care for who may reach it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is there
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from ray import serve
+
+from mien.predictor import Predictor
+from mien.service.app import create_app
+from mien.service.settings import Settings, read_settings
+
+__all__ = ["Replicas", "application"]
+
+
+class Replicas(BaseModel):
+    """How many, and how large.
+
+    Attributes:
+        replicas: how many there are.
+        cpus: processor cores of each, which are also its threads that decode and detect.
+    """
+
+    replicas: int = Field(1, ge=1)
+    cpus: int = Field(1, ge=1)
+
+
+def application(
+    replicas: Replicas, make_predictor: Callable[[Settings], Predictor] | None = None
+) -> serve.Application:
+    """Return the service as an application for ``serve.run``.
+
+    Args:
+        make_predictor: as for :func:`mien.service.app.create_app`; sent to every replica.
+    """
+
+    def make_app() -> FastAPI:
+        return create_app(read_settings(workers=replicas.cpus), make_predictor)
+
+    deployment = serve.deployment(
+        serve.ingress(make_app)(),
+        name="mien",
+        num_replicas=replicas.replicas,
+        ray_actor_options={"num_cpus": replicas.cpus},
+        # the service has a queue of its own, and says so when it is full
+        max_ongoing_requests=Settings().queue + replicas.cpus,
+    )
+    return deployment.bind()

@@ -1,0 +1,137 @@
+"""Readings and the service on a Ray cluster: two nodes of this machine, one of which is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mien.errors import ModelError
+from mien.scale import Job, Options
+from mien.scale.part import PartReader
+
+ray = pytest.importorskip("ray", reason="the extra 'scale' is not installed")
+
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from mien.scale.cluster import read_on_cluster  # noqa: E402
+
+# Slow machines need more than half a minute to start a node.
+_PATIENCE = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_agent_register_timeout_ms": "300000",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _PATIENCE.items():
+            patch.setenv(name, value)
+        found = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+        )
+        ray.init(address=found.address, log_to_driver=False, logging_level="error")
+        yield found
+        ray.shutdown()
+        found.shutdown()
+
+
+def test_the_service_answers_behind_ray_serve(cluster: Cluster, face: bytes) -> None:
+    from ray import serve
+
+    from mien.scale.serve import Replicas, application
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    try:
+        serve.run(application(Replicas()), route_prefix="/")
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
+        ) as client:
+            _wait_until_ready(client)
+            answer = client.post("/predict", files={"image": ("face.jpg", face, "image/jpeg")})
+            wrong = client.post("/predict", files={"image": ("a.jpg", b"hello", "image/jpeg")})
+    finally:
+        serve.shutdown()
+
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["faces"]
+    assert abs(sum(found["probabilities"].values()) - 1) < 1e-6
+    assert wrong.json()["error"]["code"] == "unsupported_image"
+
+
+def _wait_until_ready(client: httpx.Client) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if client.get("/health/ready").status_code == 200:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the service did not become ready")
+
+
+def test_what_is_wrong_for_all_parts_ends_the_run(
+    cluster: Cluster, tmp_path: Path, photos: Path, model: str
+) -> None:
+    job = Job.open(str(tmp_path / "out"), [str(photos)], Options(model=model))
+    manifest = tmp_path / "out" / "_manifest.json"
+    manifest.write_text(manifest.read_text().replace(job.model_sha256, "0" * 64))
+
+    with pytest.raises(ModelError, match="not the model"):
+        list(read_on_cluster(job.folder, job.missing(), workers=1))
+
+
+def test_a_killed_actor_and_a_lost_node_lose_and_repeat_nothing(
+    cluster: Cluster, tmp_path: Path, face: bytes, model: str
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(48):
+        (source / f"{number:02}.jpg").write_bytes(face)
+    options = Options(model=model, part_images=2)
+    expected, job = (
+        Job.open(str(tmp_path / name), [str(source)], options) for name in ("expected", "out")
+    )
+    reader = PartReader(expected.folder)
+    for number in expected.missing():
+        reader(number)
+    doomed = cluster.add_node(num_cpus=1)
+
+    seen = []
+    with contextlib.closing(read_on_cluster(job.folder, job.missing(), workers=3)) as reports:
+        for report in reports:
+            seen.append(report)
+            if len(seen) == 2:
+                _kill_an_actor(cluster.head_node)
+            if len(seen) == 4:
+                assert job.missing(), "it was done before the node was lost"
+                cluster.remove_node(doomed, allow_graceful=False)
+
+    assert sorted(report.number for report in seen) == list(range(24))
+    assert sum(report.images for report in seen) == 48
+    assert job.missing() == []
+    for number in range(24):
+        assert (
+            Path(job.place_of(number)).read_bytes() == Path(expected.place_of(number)).read_bytes()
+        )
+
+
+def _kill_an_actor(node: Any) -> None:
+    raylet = node.all_processes["raylet"][0].process.pid
+    for task in Path(f"/proc/{raylet}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if b"MapWorker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+                return
+    raise AssertionError("no actor runs on the head node")
