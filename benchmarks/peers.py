@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--environments", type=Path, default=ROOT / ".venv" / "peers")
     parser.add_argument("--rounds", type=int, default=10, help="of timing, in turn")
-    parser.add_argument("--rows", type=int, default=None, help="test rows; all if left out")
+    parser.add_argument(
+        "--rows", type=int, default=None, help="about how many test rows; all if left out"
+    )
     options = parser.parse_args()
 
     pythons = {name: environment(options.environments / name, PEERS[name]) for name in PEERS}
@@ -85,7 +87,8 @@ def save_crops(data: Path, folder: Path, rows: int | None) -> dict[str, str]:
     from mien.train.data import load
 
     dataset = load(data)
-    tests = dataset.take(np.flatnonzero(dataset.split != "Training")[:rows])
+    chosen = np.flatnonzero(dataset.split != "Training")
+    tests = dataset.take(chosen[:: max(1, len(chosen) // (rows or len(chosen)))])
     files = {}
     for name in ("crops", "emotion", "split"):
         files[name] = str(folder / f"{name}.npy")
@@ -171,7 +174,7 @@ def megabytes(folder: Path) -> float:
     return (
         sum(
             path.stat().st_size
-            for path in folder.glob("[Ll]ib*/**/*")
+            for path in folder.glob("[Ll]ib/**/*")
             if path.is_file()
             and not path.is_symlink()
             and not {"pip", "__pycache__"} & set(path.parts[len(folder.parts) :])
