@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock web-assets clean
+.PHONY: help run test check format docs model-card wheel lock web-assets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,21 @@ check: $(DEV)  ## format, lint, types and layers
 format: $(DEV)  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DEV)  ## build the site into site/, strictly
+	$(PIP) install -e '.[docs]' --constraint requirements/dev.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+model-card: $(DEV)  ## write docs/model-card.md anew from the card of the model that ships
+	$(BIN)/mien export --hub build/hub
+	cp build/hub/README.md docs/model-card.md
+
+wheel: $(DEV)  ## build the wheel, install it into an empty environment and read IMAGE there
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(PIP) wheel . --no-deps -w build/wheel
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check -q install build/wheel/mien-*.whl
+	build/wheel/venv/bin/mien predict "$(IMAGE)"
 
 lock: $(DEV)  ## pin the requirements anew
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \

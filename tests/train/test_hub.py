@@ -15,10 +15,11 @@ from tests.models import make_card, some_crops, write_onnx
 from mien.card import read_card, record_of, write_card
 from mien.cli import main
 from mien.errors import ModelError
-from mien.runtime import open_session
+from mien.runtime import default_model, open_session
 from mien.train.hub import config_of, write_hub
 from mien.types import EMOTIONS
 
+ROOT = Path(__file__).parents[2]
 FIGURES = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "macro_f1": 0.45}
 
 
@@ -130,3 +131,10 @@ def test_without_a_run_the_model_that_ships_is_laid_out(
     assert listed[0] == str(Path("hub") / "README.md")
     assert all(Path(line).is_file() for line in listed)
     assert json.loads(Path("hub/config.json").read_text())["model_type"] == "glance"
+
+
+def test_the_page_of_the_model_card_is_that_of_the_model_that_ships(tmp_path: Path) -> None:
+    write_hub(tmp_path, [default_model(), ROOT / "models" / "best_model.keras"])
+
+    page = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert page == (tmp_path / "README.md").read_text(encoding="utf-8"), "run  make model-card"

@@ -1,13 +1,13 @@
 """A folder in the layout of the Hugging Face Hub, made without asking any server.
 
-mien export --hub hub/
+    mien export --hub hub/
 
-hub/README.md           the model card: YAML front matter, then prose and figures
-hub/config.json         labels and input, as the Hub's own libraries name them
-hub/glance.onnx         the graph
-hub/glance.keras        the network
-hub/glance.card.json    mien's card of both
-hub/LICENSE
+    hub/README.md           the model card: YAML front matter, then prose and figures
+    hub/config.json         labels and input, as the Hub's own libraries name them
+    hub/glance.onnx         the graph
+    hub/glance.keras        the network
+    hub/glance.card.json    mien's card of both
+    hub/LICENSE
 
 Source:
     "Model Cards", Mitchell et al. 2019, and the Hub's documentation of model cards.
