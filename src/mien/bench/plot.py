@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
@@ -58,7 +59,8 @@ def plot_png(report: Report) -> bytes:
         )
     legend = figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     for handle in legend.legend_handles:
-        handle.set_sizes([40])
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([40])
     first = points[0][1]
     threads = f"{first.threads} thread{'s' * (first.threads != 1)}" if first.threads else ""
     latencies_ms = [timing.p50_ms for _, timing, _ in points]
