@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,10 +68,14 @@ def to_dict(report: Report) -> dict[str, Any]:
 
 
 def to_tables(report: Report) -> list[Table]:
-    """Return what there is to show: models, their speed, the stages of photos, workers."""
+    """Return what there is to show: models, speed, memory, accuracy, stages of photos, workers."""
     tables = []
     if report.models:
         tables += [_models_table(report), _speed_table(report)]
+    if report.memory:
+        tables.append(_memory_table(report.memory))
+    if report.accuracy:
+        tables.append(_accuracy_table(report.accuracy))
     tables += [_stages_table(chain) for chain in report.chains]
     if report.workers:
         tables.append(_workers_table(report))
@@ -125,60 +129,50 @@ def _model_to_dict(model: Model, report: Report) -> dict[str, Any]:
 
 
 def _models_table(report: Report) -> Table:
-    columns = ["model", "precision", "MB", "M MACs", "load ms"]
-    if report.memory is not None:
-        columns += ["peak MB", "model MB", "answer s"]
-    splits: list[str] = []
-    if report.accuracy is not None:
-        splits = list(next((each.splits for each in report.accuracy.values()), {}))
-        columns += [*splits, *(["all"] if len(splits) != 1 else []), "loss", "agreement"]
     rows = []
     for model in report.models:
         cost = model.card.multiply_adds / 1e6
-        row = [model.name, model.precision or "?", f"{model.size_bytes / 1e6:.2f}"]
-        row += [f"{cost:.1f}" if cost else "?", f"{model.load_ms:.0f}"]
-        if report.memory is not None:
-            row += _memory_cells(report.memory.get(model.name))
-        if report.accuracy is not None:
-            row += _accuracy_cells(report.accuracy.get(model.name), model.name, splits)
-        rows.append(tuple(row))
-    return Table("Models", tuple(columns), tuple(rows), " ".join(_notes(report)))
+        row = (model.name, model.precision or "?", f"{model.size_bytes / 1e6:.2f}")
+        rows.append((*row, f"{cost:.1f}" if cost else "?", f"{model.load_ms:.0f}"))
+    columns = ("model", "precision", "MB", "M MACs", "load ms")
+    return Table("Models", columns, tuple(rows), "M MACs: million multiply-adds a face.")
 
 
-def _memory_cells(memory: Memory | None) -> list[str]:
-    if memory is None:
-        return ["?"] * 3
-    return [f"{memory.peak_mb:.0f}", f"{memory.model_mb:.0f}", f"{memory.first_answer_s:.2f}"]
-
-
-def _accuracy_cells(accuracy: Accuracy | None, name: str, splits: Sequence[str]) -> list[str]:
-    count = len(splits) + (len(splits) != 1) + 2
-    if accuracy is None:
-        return ["?"] * count
-    values = [accuracy.splits[split] for split in splits]
-    if len(splits) != 1:
-        values.append(accuracy.all)
-    cells = [f"{value:.2%}" for value in values]
-    if accuracy.reference == name:
-        return [*cells, "reference", ""]
-    return [*cells, f"{100 * accuracy.loss:+.2f}", f"{accuracy.agreement:.2%}"]
-
-
-def _notes(report: Report) -> Iterator[str]:
-    """Say what the columns mean that do not say it themselves."""
-    yield "M MACs: million multiply-adds a face."
-    if report.memory is not None:
-        yield (
-            "Peak MB: a process of its own, interpreter included; model MB: how far that is above "
-            "the process before the model was opened; answer s: from its start to the first logits."
+def _memory_table(peaks: Mapping[str, Memory | None]) -> Table:
+    rows = tuple(
+        (name, "?", "?", "?")
+        if memory is None
+        else (
+            name,
+            f"{memory.peak_mb:.0f}",
+            f"{memory.model_mb:.0f}",
+            f"{memory.first_answer_s:.2f}",
         )
-    if report.accuracy:
-        held_to = dict.fromkeys(each.reference for each in report.accuracy.values())
-        rows = next(iter(report.accuracy.values())).rows
-        yield (
-            f"Accuracy on {rows:,} rows; loss in points, against {' and '.join(held_to)}; "
-            "agreement: rows on which both name the same emotion."
-        )
+        for name, memory in peaks.items()
+    )
+    note = (
+        "Peak MB: a process of its own, interpreter included; model MB: how far that is above the "
+        "process before the model was opened; answer s: from its start to the first logits."
+    )
+    return Table("Memory", ("model", "peak MB", "model MB", "answer s"), rows, note)
+
+
+def _accuracy_table(judged: Mapping[str, Accuracy]) -> Table:
+    some = next(iter(judged.values()))
+    splits = [*some.splits, *(["all"] if len(some.splits) != 1 else [])]
+    rows = []
+    for name, accuracy in judged.items():
+        shares = accuracy.splits | {"all": accuracy.all}
+        held = ("reference", "")
+        if accuracy.reference != name:
+            held = (f"{100 * accuracy.loss:+.2f}", f"{accuracy.agreement:.2%}")
+        rows.append((name, *(f"{shares[split]:.2%}" for split in splits), *held))
+    held_to = " and ".join(dict.fromkeys(each.reference for each in judged.values()))
+    note = (
+        f"On {some.rows:,} rows; loss in points, against {held_to}; agreement: rows on which both "
+        "name the same emotion."
+    )
+    return Table("Accuracy", ("model", *splits, "loss", "agreement"), tuple(rows), note)
 
 
 def _speed_table(report: Report) -> Table:
