@@ -24,11 +24,16 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from mien.scale.cluster import read_on_cluster  # noqa: E402
 
-# Slow machines need more than half a minute to start a node.
+# Ray's own, and not ours to mend
+pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")
+
+# Slow machines need more time to start a node or a process than Ray gives them.
 _PATIENCE = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_agent_register_timeout_ms": "300000",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
 }
 
 
@@ -108,16 +113,17 @@ def test_a_killed_actor_and_a_lost_node_lose_and_repeat_nothing(
         reader(number)
     doomed = cluster.add_node(num_cpus=1)
 
-    seen = []
+    seen, lost = [], False
     with contextlib.closing(read_on_cluster(job.folder, job.missing(), workers=3)) as reports:
         for report in reports:
             seen.append(report)
             if len(seen) == 2:
-                _kill_an_actor(cluster.head_node)
-            if len(seen) == 4:
-                assert job.missing(), "it was done before the node was lost"
+                os.kill(_actors_on(cluster.head_node)[0], signal.SIGKILL)
+            if len(seen) >= 4 and not lost and _actors_on(doomed) and job.missing():
                 cluster.remove_node(doomed, allow_graceful=False)
+                lost = True
 
+    assert lost, "all was done before the node had an actor"
     assert sorted(report.number for report in seen) == list(range(24))
     assert sum(report.images for report in seen) == 48
     assert job.missing() == []
@@ -127,11 +133,16 @@ def test_a_killed_actor_and_a_lost_node_lose_and_repeat_nothing(
         )
 
 
-def _kill_an_actor(node: Any) -> None:
+def _actors_on(node: Any) -> list[int]:
+    """Return the processes of a node that read."""
     raylet = node.all_processes["raylet"][0].process.pid
-    for task in Path(f"/proc/{raylet}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"MapWorker" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(int(child), signal.SIGKILL)
-                return
-    raise AssertionError("no actor runs on the head node")
+    children = [
+        child
+        for task in Path(f"/proc/{raylet}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [
+        int(child)
+        for child in children
+        if b"MapWorker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]

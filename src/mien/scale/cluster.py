@@ -7,6 +7,7 @@ one reads.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from collections.abc import Generator, Sequence
@@ -81,6 +82,7 @@ def read_on_cluster(
 
 
 def _reports(folder: str, numbers: Sequence[int], crew: int) -> ray.data.Dataset:
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"number": number} for number in numbers]
     return ray.data.from_items(
