@@ -51,7 +51,7 @@ def _parameters(command: Any) -> str:
         names = ", ".join(f"`{name}`" for name in (*each.opts, *each.secondary_opts))
         if each.param_type_name == "argument":
             names = f"`{(each.metavar or each.name or '').upper()}`"
-        text = (getattr(each, "help", "") or "").replace("|", "\\|")
+        text = (getattr(each, "help", "") or "").replace("|", "\\|").replace("<", "&lt;")
         rows.append(f"| {names} | {text} | {_default(each)} |")
     return "\n".join(rows)
 
@@ -59,7 +59,7 @@ def _parameters(command: Any) -> str:
 def _default(parameter: Any) -> str:
     shown = getattr(parameter, "show_default", None)
     if isinstance(shown, str):
-        return shown
+        return shown.replace("<", "&lt;")
     default = parameter.default
     if getattr(parameter, "required", False):
         return "must be given"
