@@ -53,6 +53,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last whole epoch.")
     ] = False,
+    devices: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Graphics cards that share every batch; TensorFlow only."
+        ),
+    ] = 1,
     epochs: Annotated[int | None, typer.Option(help="Instead of the settings' own.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the settings' own.")] = None,
     summary: Annotated[
@@ -92,8 +98,8 @@ def train(
         else:
             dataset = load_data(data, votes, skip_bad=skip_bad)
             origins = _Origins(start, tuple(teacher or ()))
-            again = _command(data, votes, run_dir, origins, skip_bad=skip_bad)
-            _train(settings, dataset, run_dir, origins, resume=resume, again=again)
+            again = _command(data, votes, run_dir, origins, devices, skip_bad=skip_bad)
+            _train(settings, dataset, run_dir, origins, devices, resume=resume, again=again)
 
 
 def _settings(
@@ -130,6 +136,7 @@ def _train(
     dataset: Dataset,
     run_dir: Path,
     origins: _Origins,
+    devices: int,
     *,
     resume: bool,
     again: str,
@@ -162,6 +169,7 @@ def _train(
                 start=origins.start,
                 teachers=origins.teachers,
                 resume=resume,
+                devices=devices,
                 on_step=on_step,
                 on_epoch=on_epoch,
             )
@@ -201,7 +209,13 @@ def _save_sheet(settings: Recipe, dataset: Dataset, path: Path) -> None:
 
 
 def _command(
-    data: Path | None, votes: Path | None, run_dir: Path, origins: _Origins, *, skip_bad: bool
+    data: Path | None,
+    votes: Path | None,
+    run_dir: Path,
+    origins: _Origins,
+    devices: int,
+    *,
+    skip_bad: bool,
 ) -> str:
     """Return the command line that continues this run."""
     parts = ["mien", "train", "--resume", "--run", str(run_dir), "--data", str(data)]
@@ -209,6 +223,7 @@ def _command(
     parts += ["--start", str(origins.start)] if origins.start else []
     for path in origins.teachers:
         parts += ["--teacher", str(path)]
+    parts += ["--devices", str(devices)] if devices > 1 else []
     parts += ["--skip-bad"] if skip_bad else []
     backend = os.environ.get("KERAS_BACKEND")
     return (f"KERAS_BACKEND={backend} " if backend else "") + shlex.join(parts)

@@ -24,6 +24,7 @@ from mien.errors import ConfigError, ModelError, TrainingError
 from mien.train import nets, runs
 from mien.train.augment import augment
 from mien.train.data import Dataset, hold_out, vote_distribution
+from mien.train.devices import Devices, open_devices
 from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
 from mien.train.nets.parts import FusedBatchNormalization
@@ -59,6 +60,7 @@ def fit(
     start: Path | None = None,
     teachers: Sequence[Path] = (),
     resume: bool = False,
+    devices: int = 1,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[EpochLog], None] = lambda log: None,
 ) -> list[EpochLog]:
@@ -70,6 +72,7 @@ def fit(
             ones if ``None``.
         teachers: model files whose probabilities ``teacher_weight`` of the targets are.
         resume: continue the run in ``run_dir`` instead of refusing to overwrite it.
+        devices: that share every batch; see :mod:`mien.train.devices`.
         on_step: called after every step, ``on_epoch`` after every epoch.
 
     Returns:
@@ -77,7 +80,8 @@ def fit(
 
     Raises:
         ConfigError: the folder holds a run and ``resume`` is off, the recipe, the start or
-            the teachers differ, or the recipe wants a teacher and there is none.
+            the teachers differ, the recipe wants a teacher and there is none, or the devices
+            are not there.
         ModelError: ``start`` or a teacher is no usable model.
         TrainingError: the loss is no longer a number, memory ran out, or the checkpoint
             cannot be continued.
@@ -88,9 +92,11 @@ def fit(
             if recipe.training.teacher_weight > 0
             else "a teacher is given, but the recipe's teacher_weight is 0: set it, 0.5 for one"
         )
+    opened = open_devices(devices, recipe.training.batch_size)
     origins = runs.Origins.of(start, teachers)
     runs.open_folder(run_dir, recipe, dataset, origins, resume=resume)
-    run = _Run(recipe, dataset, run_dir, start, teachers)
+    with opened.scope():
+        run = _Run(recipe, dataset, run_dir, start, teachers, opened)
     log = run.restore() if resume else []
     try:
         for epoch in range(len(log), recipe.training.epochs):
@@ -130,8 +136,10 @@ class _Run:
         run_dir: Path,
         start: Path | None,
         teachers: Sequence[Path],
+        devices: Devices,
     ) -> None:
         training = recipe.training
+        self.devices = devices
         keras.utils.set_random_seed(training.seed)
         self.recipe, self.dataset, self.run_dir = recipe, dataset, run_dir
         self.rows, self.held_out = hold_out(dataset, training.validation_split, training.seed)
@@ -251,15 +259,12 @@ class _Run:
         how = self.recipe.preprocessing.augment_by()
         crops = augment(self.dataset.crops[rows], how, generator, size_px)
         self.optimiser.learning_rate.assign(rate)
-        results = self.model.train_on_batch(
-            crops.astype(np.float32),
-            {head: self.targets[head][rows] for head in self.heads},
-            sample_weight={head: self.weights[head][rows] for head in self.heads},
-            return_dict=True,
-        )
+        targets = {head: self.targets[head][rows] for head in self.heads}
+        weights = {head: self.weights[head][rows] for head in self.heads}
+        results = self.devices.step(self.model, (crops.astype(np.float32), targets, weights))
         self._average()
         accuracy = next(value for name, value in results.items() if name.endswith("accuracy"))
-        return float(results["loss"]), float(accuracy)
+        return results["loss"], accuracy
 
     def _trace_for(self, size_px: int) -> None:
         """Begin a graph of its own for each size of pictures.
@@ -302,7 +307,7 @@ class _Run:
         self.model.set_weights(self.averaged)
         crops = _resized(self.dataset.crops[self.held_out], size_px)
         logits = [
-            self.model.predict_on_batch(batch.astype(np.float32))["emotion"]
+            self.devices.predict(self.model, batch.astype(np.float32))["emotion"]
             for batch in _batches(crops, _EVALUATION_BATCH)
         ]
         self.model.set_weights(current)
