@@ -38,7 +38,7 @@ model-card: $(DEV)  ## write docs/model-card.md anew from the card of the model 
 	$(BIN)/mien export --hub build/hub
 	cp build/hub/README.md docs/model-card.md
 
-wheel: $(DEV)  ## build the wheel, install it into an empty environment and read IMAGE there
+wheel: | $(BIN)/python  ## build the wheel, install it into an empty environment and read IMAGE there
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(PIP) wheel . --no-deps -w build/wheel
 	$(PYTHON) -m venv build/wheel/venv

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -156,6 +159,27 @@ def test_pages_of_the_site_exist() -> None:
     assert pages
     assert [page for page in pages if not (ROOT / "docs" / page).is_file()] == []
     assert yaml.safe_load(text)["theme"]["font"] is False
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="the extra docs is not installed")
+def test_the_site_builds_strictly_and_asks_nobody(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    commands_page = (tmp_path / "reference" / "cli" / "index.html").read_text(encoding="utf-8")
+    assert all(f'id="mien-{name}"' in commands_page for name in COMMANDS)
+    fetched = re.compile(
+        r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//|url\(["']?https?:"""
+    )
+    for page in [*tmp_path.rglob("*.html"), *tmp_path.rglob("*.css")]:
+        assert not fetched.search(page.read_text(encoding="utf-8")), page
 
 
 @pytest.mark.parametrize("name", COMMANDS)
