@@ -94,7 +94,7 @@ def test_the_surest_faces_are_explained(
     assert answer["timings_ms"]["total"] >= answer["timings_ms"]["explain"] > 0
     assert explanations[2] is None, "beyond the two that this service explains"
     assert max(spotter.counts) <= 8, "others' crops come in between"
-    assert sum(spotter.counts) == 3 + 2 * 146
+    assert sum(spotter.counts) == 3 + 2 * 82
     for why, face, box in zip(explanations[:2], plain["faces"][:2], BOXES[:2], strict=True):
         assert (why["label"], why["probability"]) == (face["emotion"], face["confidence"])
         heatmap = np.array(why["map"])

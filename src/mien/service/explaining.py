@@ -1,6 +1,6 @@
 """What readings rest on, by the engine that everybody shares: never in its way for long.
 
-A face is 146 crops. They go through the micro-batcher a batch at a time, so that other
+A face is 82 crops. They go through the micro-batcher a batch at a time, so that other
 callers' crops come in between, and of one picture only so many faces are explained.
 """
 
