@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -49,3 +50,9 @@ def test_a_missing_extra_says_what_to_run() -> None:
     assert (error.extra, error.package) == ("video", "av")
     assert "pip install 'mien[video]'" in str(error)
     assert "'av'" in str(error)
+
+
+def test_a_missing_extra_comes_over_from_another_process() -> None:
+    error = pickle.loads(pickle.dumps(MissingExtra("video", "av")))
+
+    assert (error.extra, str(error)) == ("video", str(MissingExtra("video", "av")))

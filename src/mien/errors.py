@@ -121,3 +121,7 @@ class MissingExtra(MienError):
         )
         self.extra = extra
         self.package = package
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """Let it come over from another process."""
+        return type(self), (self.extra, self.package)

@@ -13,8 +13,10 @@ import pickle
 from collections.abc import Generator, Sequence
 from typing import Any
 
-# before Ray is there: nothing is reported, and no warning about cards that are not used
+# before Ray is there: nothing is reported, and no warning about cards that are not used or
+# about what it tries again
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
@@ -33,20 +35,24 @@ _MOST_BLOCKS = 10_000
 def connect(address: str | None, *, cpus: int | None = None) -> None:
     """Join a cluster; start one of this machine alone if there is no address.
 
+    ``RAY_ADDRESS`` is an address too, as everywhere in Ray.
+
     Raises:
         ConfigError: there is no cluster at the address.
     """
+    new = address is None and "RAY_ADDRESS" not in os.environ
     try:
         ray.init(
             address=address,
-            num_cpus=cpus if address is None else None,
-            include_dashboard=False if address is None else None,
+            num_cpus=cpus if new else None,
+            include_dashboard=False if new else None,
             log_to_driver=False,
             logging_level="error",
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"there is no Ray cluster at {address}: {error}; start one by  ray start --head"
+            f"no Ray cluster can be used ({address or 'of this machine'}): {error}; "
+            "ray start --head starts one"
         ) from None
 
 
@@ -82,7 +88,7 @@ def read_on_cluster(
 
 
 def _reports(folder: str, numbers: Sequence[int], crew: int) -> ray.data.Dataset:
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"number": number} for number in numbers]
     return ray.data.from_items(
