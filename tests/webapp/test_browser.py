@@ -159,6 +159,14 @@ def test_photo_gives_bars_that_stay_while_other_tabs_are_used(page: Page) -> Non
     expect(bars(page)).to_have_count(7)
 
 
+def test_the_models_figures_are_drawn(page: Page) -> None:
+    open_tab(page, "Model")
+    expect(page.locator(".mien-confusion")).to_be_visible()
+    page.wait_for_function("document.querySelector('.mien-plot')?.naturalWidth > 0")
+    expect(page.get_by_text("Is it as sure as it should be?")).to_be_visible()
+    shoot(page, "model-figures-wide-light")
+
+
 def test_reasons_are_laid_over_the_photo_on_request(page: Page) -> None:
     choose_file(page, FACE)
     expect(bars(page)).to_have_count(7, timeout=_SLOW_MS)

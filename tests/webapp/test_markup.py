@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -84,8 +85,12 @@ def test_confusion_is_in_percent_of_the_true_label() -> None:
 
 
 def test_reliability_plot_lies_in_its_frame() -> None:
-    assert "<circle" not in markup.reliability_plot([], [], [])
-    text = markup.reliability_plot([0.0, 1.0], [0.0, 1.0], [0.2, 0.8])
+    def drawing(*curve: list[float]) -> str:
+        picture = markup.reliability_plot(*curve)
+        return base64.b64decode(picture.split("base64,")[1].split('"')[0]).decode()
+
+    assert "<circle" not in drawing([], [], [])
+    text = drawing([0.0, 1.0], [0.0, 1.0], [0.2, 0.8])
     assert 'points="34.0,266.0 266.0,34.0"' in text
     assert text.count("<circle") == 2
 

@@ -6,6 +6,7 @@ Colours of text and lines follow the page's theme (``currentColor``); those of e
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -176,7 +177,11 @@ def confusion_table(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -
 def reliability_plot(
     confidence: Sequence[float], accuracy: Sequence[float], weight: Sequence[float]
 ) -> str:
-    """Return accuracy against confidence as SVG; a dot's area is its part of the faces."""
+    """Return accuracy against confidence; a dot's area is its part of the faces.
+
+    It is a picture by a data URI, as the page takes drawings out of markup, and has colours
+    that show on light and dark, since it cannot see the page's theme.
+    """
     side, edge = 300, 34
     span = side - 2 * edge
 
@@ -195,18 +200,33 @@ def reliability_plot(
     ticks = "".join(
         f'<text x="{x(t):.0f}" y="{side - edge + 16}" text-anchor="middle">{t:.0%}</text>'
         f'<text x="{edge - 6}" y="{y(t) + 4:.0f}" text-anchor="end">{t:.0%}</text>'
-        f'<line class="mien-grid" x1="{x(0):.0f}" x2="{x(1):.0f}" y1="{y(t):.0f}" '
+        f'<line x1="{x(0):.0f}" x2="{x(1):.0f}" y1="{y(t):.0f}" '
         f'y2="{y(t):.0f}"/>'
         for t in (0, 0.5, 1)
     )
-    return (
-        f'<svg class="mien-plot" viewBox="0 0 {side} {side}" role="img" '
-        'aria-label="Accuracy against confidence; the dashed line is perfect calibration">'
-        f'{ticks}<line class="mien-perfect" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
+    drawing = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">'
+        f"<style>{_PLOT_STYLE}</style>{ticks}"
+        f'<line class="perfect" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
         f'<polyline points="{line}"/>{dots}'
         f'<text x="{side / 2}" y="{side - 2}" text-anchor="middle">confidence</text>'
         f'<text x="{edge}" y="{edge - 12}" text-anchor="middle">accuracy</text></svg>'
     )
+    return (
+        f'<img class="mien-plot" src="data:image/svg+xml;base64,{_base64(drawing)}" '
+        'alt="Accuracy against confidence; the dashed line is perfect calibration">'
+    )
+
+
+_PLOT_STYLE = (
+    "text{font:11px sans-serif;fill:#7d7d78}line{stroke:#7d7d78;opacity:.3}"
+    ".perfect{stroke-dasharray:5 5;opacity:1}"
+    "polyline{fill:none;stroke:#2d8fd0;stroke-width:2}circle{fill:#2d8fd0}"
+)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
 
 
 def timeline(
