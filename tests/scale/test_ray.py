@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import socket
@@ -61,7 +62,9 @@ def test_the_service_answers_behind_ray_serve(cluster: Cluster, face: bytes) -> 
         port = free.getsockname()[1]
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     try:
-        serve.run(application(Replicas()), route_prefix="/")
+        # as the command  serve run mien.scale.serve:application cpus=1  does it
+        assert inspect.signature(application).parameters["replicas"].annotation is Replicas
+        serve.run(application(Replicas.model_validate({"cpus": "1"})), route_prefix="/")
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
         ) as client:

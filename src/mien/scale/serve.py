@@ -7,10 +7,9 @@ its node's environment. What comes in is shared out by Ray Serve, which also lis
 and port are Serve's, and so is the care for who may reach it.
 """
 
-from __future__ import annotations
+# No postponed annotations here: Ray looks at the one of `application`.
 
 import os
-from collections.abc import Callable
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is there
 
@@ -18,9 +17,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from ray import serve
 
-from mien.predictor import Predictor
 from mien.service.app import create_app
-from mien.service.settings import Settings, read_settings
+from mien.service.settings import read_settings
 
 __all__ = ["Replicas", "application"]
 
@@ -37,17 +35,15 @@ class Replicas(BaseModel):
     cpus: int = Field(1, ge=1)
 
 
-def application(
-    replicas: Replicas, make_predictor: Callable[[Settings], Predictor] | None = None
-) -> serve.Application:
-    """Return the service as an application for ``serve.run``.
+def application(replicas: Replicas) -> serve.Application:
+    """Return the service as an application, for ``serve.run`` and ``serve run``.
 
-    Args:
-        make_predictor: as for :func:`mien.service.app.create_app`; sent to every replica.
+    Raises:
+        ConfigError: a setting is wrong.
     """
 
     def make_app() -> FastAPI:
-        return create_app(read_settings(workers=replicas.cpus), make_predictor)
+        return create_app(read_settings(workers=replicas.cpus))
 
     deployment = serve.deployment(
         serve.ingress(make_app)(),
@@ -55,6 +51,6 @@ def application(
         num_replicas=replicas.replicas,
         ray_actor_options={"num_cpus": replicas.cpus},
         # the service has a queue of its own, and says so when it is full
-        max_ongoing_requests=Settings().queue + replicas.cpus,
+        max_ongoing_requests=read_settings().queue + replicas.cpus,
     )
     return deployment.bind()
