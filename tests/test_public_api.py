@@ -53,7 +53,7 @@ def exported(tree: ast.Module) -> list[str]:
 
 def order(name: str) -> tuple[int, str]:
     """Constants first, then classes, then functions, each by name: as ruff sorts them."""
-    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name.lower()
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
 
 
 def is_script(tree: ast.Module) -> bool:
