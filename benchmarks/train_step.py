@@ -1,4 +1,4 @@
-"""Time one training step with Keras' own batch normalisation and with the fused one.
+"""Time one training step with Keras' own layers and with those of ``mien.train.nets.parts``.
 
     KERAS_BACKEND=torch python benchmarks/train_step.py glance
     KERAS_BACKEND=tensorflow python benchmarks/train_step.py glance
@@ -17,7 +17,6 @@ import keras
 import numpy as np
 
 from mien.train import nets
-from mien.train.nets.parts import FusedBatchNormalization
 
 
 def main() -> None:
@@ -28,8 +27,8 @@ def main() -> None:
     options = parser.parse_args()
 
     models = {
-        "plain": _compiled(options.architecture, keras.layers.BatchNormalization),
-        "fused": _compiled(options.architecture, FusedBatchNormalization),
+        "plain": _compiled(options.architecture, direct=False),
+        "direct": _compiled(options.architecture, direct=True),
     }
     generator = np.random.default_rng(0)
     crops = generator.integers(0, 256, (options.batch, 48, 48, 1)).astype(np.float32)
@@ -46,13 +45,13 @@ def main() -> None:
             model.train_on_batch(crops, targets)
             if step >= 2:  # the first steps trace graphs and fill caches
                 seconds[name].append(time.perf_counter() - begin)
-    plain, fused = (statistics.median(seconds[name]) * 1000 for name in models)
+    plain, direct = (statistics.median(seconds[name]) * 1000 for name in models)
     print(f"{keras.backend.backend()}, {options.architecture}, batch {options.batch}:")
-    print(f"plain {plain:.0f} ms, fused {fused:.0f} ms, ratio {fused / plain:.2f}")
+    print(f"plain {plain:.0f} ms, direct {direct:.0f} ms, ratio {direct / plain:.2f}")
 
 
-def _compiled(architecture: str, norm: type[keras.layers.BatchNormalization]) -> keras.Model:
-    model = nets.logits_of(nets.build(architecture, nets.NetOptions(norm=norm)))
+def _compiled(architecture: str, *, direct: bool) -> keras.Model:
+    model = nets.logits_of(nets.build(architecture, nets.NetOptions(direct=direct)))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),

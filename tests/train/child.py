@@ -17,7 +17,11 @@ import numpy as np
 
 from mien.train import fit as training
 from mien.train.data import Dataset, load
-from mien.train.nets.parts import FusedBatchNormalization
+from mien.train.nets.parts import (
+    DirectConv2D,
+    DirectSeparableConv2D,
+    FusedBatchNormalization,
+)
 from mien.train.recipes import Recipe
 
 #: Small pictures first, two heads, dropout, averaging: whatever has a state is in it.
@@ -77,6 +81,33 @@ def compare_normalisations(folder: Path) -> None:
     (folder / "differences.txt").write_text(repr(differences))
 
 
+def compare_convolutions(folder: Path) -> None:
+    """Write, for each kind and stride, the largest differences from Keras' own layer."""
+    generator = np.random.default_rng(0)
+    layers = keras.layers
+    differences = {}
+    for own, direct in (
+        (layers.Conv2D, DirectConv2D),
+        (layers.SeparableConv2D, DirectSeparableConv2D),
+    ):
+        for shape in ((2, 8, 8, 3), (2, 7, 10, 3)):
+            for stride in (1, 2):
+                pair = [
+                    layer(5, 3, strides=stride, padding="same", use_bias=False)
+                    for layer in (own, direct)
+                ]
+                for layer in pair:
+                    layer.build(shape)
+                pair[1].set_weights(pair[0].get_weights())
+                pictures = generator.normal(0, 1, shape).astype(np.float32)
+                upstream = generator.normal(0, 1, pair[0].compute_output_shape(shape))
+                a, b = (_gradients(layer, pictures, upstream.astype(np.float32)) for layer in pair)
+                differences[own.__name__, shape, stride] = max(
+                    float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True)
+                )
+    (folder / "convolutions.txt").write_text(repr(differences))
+
+
 def _through(
     layer: keras.layers.BatchNormalization, pictures: np.ndarray, upstream: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -84,36 +115,44 @@ def _through(
     layer.build(pictures.shape)
     layer.gamma.assign([0.5, 1.0, 1.5, 2.0])
     layer.beta.assign([0.1, -0.2, 0.3, 0.0])
+    names = ("output", "d_input", "d_gamma", "d_beta")
+    numbers = dict(zip(names, _gradients(layer, pictures, upstream, training=True), strict=True))
+    return numbers | {
+        "moving_mean": keras.ops.convert_to_numpy(layer.moving_mean),
+        "moving_variance": keras.ops.convert_to_numpy(layer.moving_variance),
+        "inference": keras.ops.convert_to_numpy(layer(pictures, training=False)),
+    }
+
+
+def _gradients(
+    layer: keras.Layer, pictures: np.ndarray, upstream: np.ndarray, **call: bool
+) -> list[np.ndarray]:
+    """Return the output, and the gradients of the input and of every weight trained."""
+    weights = [variable.value for variable in layer.trainable_variables]
     if keras.backend.backend() == "torch":
         import torch
 
         source = torch.tensor(pictures, requires_grad=True)
-        output = layer(source, training=True)
+        output = layer(source, **call)
         (output * torch.tensor(upstream)).sum().backward()
-        gradients = [source.grad, layer.gamma.value.grad, layer.beta.value.grad]
+        gradients = [source.grad, *(weight.grad for weight in weights)]
     else:
         import tensorflow as tf
 
         source = tf.constant(pictures)
         with tf.GradientTape() as tape:
             tape.watch(source)
-            output = layer(source, training=True)
+            output = layer(source, **call)
             loss = tf.reduce_sum(output * upstream)
-        gradients = tape.gradient(loss, [source, layer.gamma.value, layer.beta.value])
-    numbers = {
-        "output": output,
-        "moving_mean": layer.moving_mean,
-        "moving_variance": layer.moving_variance,
-        "inference": layer(pictures, training=False),
-    }
-    numbers |= dict(zip(("d_input", "d_gamma", "d_beta"), gradients, strict=True))
-    return {name: keras.ops.convert_to_numpy(value) for name, value in numbers.items()}
+        gradients = tape.gradient(loss, [source, *weights])
+    return [keras.ops.convert_to_numpy(value) for value in (output, *gradients)]
 
 
 if __name__ == "__main__":
     actions = {
         "train-and-be-killed": train_and_be_killed,
         "go-on": go_on,
+        "compare-convolutions": compare_convolutions,
         "compare-normalisations": compare_normalisations,
     }
     *names, path = sys.argv[1:]

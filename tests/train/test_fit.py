@@ -44,7 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         write_csvs(folder)
     for actions, code in (
         (("train-and-be-killed",), -signal.SIGKILL),
-        (("go-on", "compare-normalisations"), 0),
+        (("go-on", "compare-convolutions", "compare-normalisations"), 0),
     ):
         children = {name: child(name, folder, *actions) for name, folder in folders.items()}
         for backend, process in children.items():
@@ -103,6 +103,14 @@ def test_fused_normalisation_equals_keras_own(trained: dict[str, Path], backend:
     assert differences.pop("inference") < 1e-2  # moving variance differs by Bessel's correction
     assert len(differences) == 4
     assert max(differences.values()) < 1e-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_direct_convolutions_equal_keras_own(trained: dict[str, Path], backend: str) -> None:
+    differences = ast.literal_eval((trained[backend] / "convolutions.txt").read_text())
+
+    assert len(differences) == 8  # two kinds, even and odd sizes, strides of 1 and 2
+    assert max(differences.values()) < 1e-4
 
 
 def training(**changes: float) -> TrainingPart:

@@ -5,7 +5,7 @@ import pytest
 
 from mien.errors import ConfigError
 from mien.train import nets
-from mien.train.nets.parts import FusedBatchNormalization, NetOptions
+from mien.train.nets.parts import NetOptions
 
 #: Parameters and multiply-adds. The reference document says 5.5 M for standard_cnn; its own
 #: list of layers makes 0.9 M of mini_xception.
@@ -57,7 +57,7 @@ def test_raw_crops_become_probabilities(name: str) -> None:
 
 @pytest.mark.parametrize("name", nets.NETS)
 def test_networks_for_any_size_are_the_same_networks(name: str) -> None:
-    options = NetOptions(any_size=True, l2=1e-4, norm=FusedBatchNormalization)
+    options = NetOptions(any_size=True, l2=1e-4, direct=True)
     free = nets.logits_of(nets.build(name, options))
     fixed = nets.logits_of(nets.build(name))
     free.set_weights(fixed.get_weights())

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.card import sha256_of
 from mien.errors import ConfigError, ModelError, TrainingError
 from mien.train import nets, runs
 from mien.train.augment import augment
@@ -27,7 +28,6 @@ from mien.train.data import Dataset, hold_out, vote_distribution
 from mien.train.devices import Devices, open_devices
 from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
-from mien.train.nets.parts import FusedBatchNormalization
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
 from mien.train.session import KerasSession
@@ -147,13 +147,13 @@ class _Run:
             dropout=recipe.model.dropout,
             l2=training.l2,
             any_size=training.small_epochs > 0,
-            norm=FusedBatchNormalization,
+            direct=True,
         )
         self.model = nets.logits_of(nets.build(recipe.model.architecture, options))
         if start is not None:
             _begin_with(self.model, start)
         # A run that goes on from another one should not see its very pictures again.
-        self.stream = [training.seed, int(start is not None)]
+        self.stream = [training.seed, int(sha256_of(start)[:8], 16) if start else 0]
         self.heads = tuple(self.model.output)
         self.targets, self.weights = _targets(dataset, self.heads, training)
         if teachers:

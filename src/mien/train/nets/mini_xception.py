@@ -13,7 +13,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.train.nets.parts import NetOptions, conv, head, norm
+from mien.train.nets.parts import NetOptions, conv, head, norm, separable
 from mien.types import EMOTIONS
 
 __all__ = ["build"]
@@ -27,8 +27,8 @@ def build(options: NetOptions) -> keras.Model:
         x = layers.ReLU()(norm(conv(x, filters, 3, options), options))
     for filters in (128, 256, 512):
         residual = conv(x, filters, 1, options, stride=2)
-        x = layers.ReLU()(norm(_separable(x, filters, options), options))
-        x = _separable(x, filters, options)
+        x = layers.ReLU()(norm(separable(x, filters, options), options))
+        x = separable(x, filters, options)
         x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
         x = layers.Add()([x, residual])
     x = layers.GlobalAveragePooling2D()(x)
@@ -36,14 +36,3 @@ def build(options: NetOptions) -> keras.Model:
         x = layers.Dense(units, activation="relu", kernel_regularizer=options.regulariser)(x)
         x = layers.Dropout(rate * options.dropout)(x)
     return keras.Model(inputs, head(x, "emotion", len(EMOTIONS), options), name="mini_xception")
-
-
-def _separable(x: keras.KerasTensor, filters: int, options: NetOptions) -> keras.KerasTensor:
-    return layers.SeparableConv2D(
-        filters,
-        3,
-        padding="same",
-        use_bias=False,
-        depthwise_regularizer=options.regulariser,
-        pointwise_regularizer=options.regulariser,
-    )(x)
