@@ -164,9 +164,9 @@ def test_a_rolled_face_is_found_and_cut_out_upright(
 
 def test_min_face_px_decides_what_is_looked_at() -> None:
     table = [  # height, width, min_face_px, scale of the detector's input
-        (480, 640, None, 16 / 20),
-        (1080, 1920, None, 16 / 45),
-        (4000, 6000, None, 16 / (4000 / 24)),
+        (480, 640, None, 16 / 24),
+        (1080, 1920, None, 16 / 54),
+        (4000, 6000, None, 16 / (4000 / 20)),
         (100, 100, None, 1.28),
         (48, 48, None, 128 / 48),
         (480, 640, 40, 16 / 40),

@@ -24,7 +24,7 @@ __all__ = ["CenterFace", "Detector", "crop_corners", "crop_faces", "thumbnail"]
 # The longer side, in pixels of its input, from which the detector finds a face surely: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
 _WORKABLE_FACE_PX = 16
-_SMALLEST_SHARE = 24  # the default minimum is this part of the image's shorter side,
+_SMALLEST_SHARE = 20  # the default minimum is this part of the image's shorter side,
 _SMALLEST_PX = 20  # but not less than this
 # Smaller images are enlarged to this: of FER2013's pictures, 48 pixels a side and almost all
 # face, 91 % are found at 64 pixels and 98 % at 128, and no more at 192.
@@ -57,7 +57,7 @@ class CenterFace:
 
     Args:
         min_face_px: the longer side, in pixels of the image, of the smallest face to look
-            for. A larger number is faster, by its square. If ``None``, a 24th of the image's
+            for. A larger number is faster, by its square. If ``None``, a 20th of the image's
             shorter side, and at least 20. Images are never enlarged for it, and never
             looked at with more than 2048 pixels a side.
         threshold: faces with a lower score are left out, 0 to 1.

@@ -26,9 +26,9 @@ __all__ = ["Predictor", "enlarged", "readings_from"]
 # Faces that go through the network together: more are no faster and take more memory.
 _BATCH = 128
 
-# The smallest face that CenterFace looks for, if not told otherwise, is a 24th of the shorter
+# The smallest face that CenterFace looks for, if not told otherwise, is a 20th of the shorter
 # side, and its crop wants one pixel for each of its own: more of a photo need not be unpacked.
-_ENOUGH_PX = 24 * CROP_HW[0]
+_ENOUGH_PX = 20 * CROP_HW[0]
 
 
 class Predictor:
