@@ -46,6 +46,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory, drawn: Dataset) -> export
     return export.export_run(run, drawn, folder / "models", onnx_path, geometry=geometry)
 
 
+def test_a_run_from_nothing_names_no_origin(exported: export.Exported) -> None:
+    assert exported.card.protocol.endswith("on PublicTest or PrivateTest")
+
+
 def file(exported: export.Exported, name: str) -> Path:
     return next(path for path in exported.files if path.name == name)
 
@@ -55,6 +59,17 @@ def test_a_run_that_held_nothing_out_is_refused(tmp_path: Path, drawn: Dataset) 
 
     with pytest.raises(ConfigError, match="validation_split is 0"):
         export.export_run(run, drawn, tmp_path, tmp_path / "glance.onnx")
+
+
+def test_the_card_names_what_the_run_built_on(tmp_path: Path, drawn: Dataset) -> None:
+    run = untrained_run(tmp_path / "run", drawn, "glance")
+    origins = {"start": "a1b2c3d4" + "0" * 56, "teachers": ["1" * 64, "2" * 64]}
+    (run / "origins.json").write_text(json.dumps(origins))
+
+    card = export.export_run(run, drawn, tmp_path, tmp_path / "glance.onnx").card
+
+    expected = "; began with the weights of a1b2c3d4; taught by 11111111 and 22222222"
+    assert card.protocol.endswith(expected)
 
 
 def test_other_data_is_refused(tmp_path: Path, drawn: Dataset) -> None:

@@ -31,7 +31,7 @@ from mien.train.evaluate import card_metrics, classify, evaluate, truth_of
 from mien.train.files import replacing
 from mien.train.onnx_graph import write_onnx
 from mien.train.recipes import Recipe, load_recipe
-from mien.train.runs import check_same_data, trained_model
+from mien.train.runs import Origins, check_same_data, read_origins, trained_model
 from mien.types import EMOTIONS, CropGeometry, Crops, Logits
 
 __all__ = ["GEOMETRY", "Exported", "export_run", "parity"]
@@ -85,7 +85,7 @@ def export_run(
         raise ConfigError("the run held no rows out (validation_split is 0): nothing to fit on")
     model = trained_model(run_dir)
     logits_model = nets.logits_of(model)
-    card = _card(onnx_path.stem, recipe, model, geometry)
+    card = _card(onnx_path.stem, recipe, model, geometry, read_origins(run_dir))
 
     with replacing(onnx_path) as beside:
         write_onnx(logits_model, beside)
@@ -130,7 +130,13 @@ def parity(logits_model: keras.Model, onnx_path: Path, card: ModelCard, crops: C
     return distance
 
 
-def _card(name: str, recipe: Recipe, model: keras.Model, geometry: CropGeometry) -> ModelCard:
+def _card(
+    name: str,
+    recipe: Recipe,
+    model: keras.Model,
+    geometry: CropGeometry,
+    origins: Origins,
+) -> ModelCard:
     cost = nets.summarise(model)
     heads = {head: HEAD_LABELS[head] for head in nets.logits_of(model).output}
     voted = " and FER+ votes" if recipe.training.ferplus_weight > 0 and "ferplus" in heads else ""
@@ -145,13 +151,20 @@ def _card(name: str, recipe: Recipe, model: keras.Model, geometry: CropGeometry)
         protocol=(
             f"{recipe.training.validation_split:.0%} of Training held out, stratified, exact "
             f"duplicates on one side; weights of the {recipe.training.keep} epoch; temperature "
-            "and thresholds fitted on the held-out rows; PublicTest and PrivateTest read once, "
-            "after everything was fixed"
+            "and thresholds fitted on the held-out rows; nothing trained or fitted on "
+            f"PublicTest or PrivateTest{_descent(origins)}"
         ),
         recipe=recipe.to_dict(),
         intended_use=_INTENDED_USE,
         prohibited_use=_PROHIBITED_USE,
     )
+
+
+def _descent(origins: Origins) -> str:
+    """Say which models the run built on; eight digits of a SHA-256 name one."""
+    began = f"; began with the weights of {origins.start[:8]}" if origins.start else ""
+    teachers = " and ".join(teacher[:8] for teacher in origins.teachers)
+    return began + (f"; taught by {teachers}" if teachers else "")
 
 
 def _judged(

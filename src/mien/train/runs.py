@@ -39,6 +39,7 @@ __all__ = [
     "load_arrays",
     "open_folder",
     "read_log",
+    "read_origins",
     "save_arrays",
     "trained_model",
     "write_curves",
@@ -114,7 +115,7 @@ def open_folder(
                 f"the recipe differs from the one in {stored}: a run is continued "
                 "with the recipe it began with"
             )
-        if _read_origins(run_dir) != origins:
+        if read_origins(run_dir) != origins:
             raise ConfigError(
                 f"the run in {run_dir} began with other weights or teachers: "
                 "give the same --start and --teacher"
@@ -232,7 +233,8 @@ def write_curves(run_dir: Path, log: Sequence[EpochLog]) -> None:
         figure.savefig(beside)
 
 
-def _read_origins(run_dir: Path) -> Origins:
+def read_origins(run_dir: Path) -> Origins:
+    """Return what a run builds on; nothing where its folder does not say."""
     path = run_dir / "origins.json"
     if not path.is_file():
         return Origins()
