@@ -108,7 +108,7 @@ def rows(options: argparse.Namespace, limits: Limits) -> list[str]:
 
 def detector_row(options: argparse.Namespace, limits: Limits) -> str:
     """Measure the detector's network on what a photo of 640 x 480 pixels becomes."""
-    shape = (1, 3, 384, 512)
+    shape = (1, 3, 320, 448)
     session = CenterFace(threads=options.threads)._session
     image = np.random.default_rng(0).random(shape, np.float32) * 255
     taken_ms = []
