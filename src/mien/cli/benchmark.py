@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.batch import cores, in_order, stop_on_interrupt
+from mien.cli.options import Device
 from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import Data, bar, load_data, needs_train, status
 from mien.errors import ConfigError, InputError, MienError, ModelError
@@ -49,9 +50,7 @@ def benchmark(
     ] = 10,
     batch: Annotated[str, typer.Option(metavar="N,N", help="Batch sizes.")] = "1,32",
     threads: Annotated[str, typer.Option(metavar="N,N", help="Numbers of threads.")] = "1",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|coreml", help="What the models run on.")
-    ] = "auto",
+    device: Device = "auto",
     memory: Annotated[
         bool, typer.Option("--memory", help="Peak memory, each model in a process of its own.")
     ] = False,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.models import MODEL_HELP, open_model
+from mien.cli.models import open_model
+from mien.cli.options import Head, Model
 from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import needs_train
 from mien.errors import ConfigError, InputError
@@ -53,22 +54,8 @@ def explain(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the pictures.")
     ] = Path(),
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help=MODEL_HELP,
-            show_default="mien's own",
-        ),
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of the model's label sets to read: emotion, or ferplus with contempt.",
-            show_default="the card's first",
-        ),
-    ] = None,
+    model: Model = None,
+    head: Head = None,
 ) -> None:
     """Show what the reading of each face rests on.
 

@@ -6,12 +6,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from mien.cli.models import MODEL_HELP
+from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
 from mien.cli.video import open_predictor
 from mien.draw import annotate, colour_of
 from mien.types import Reading
@@ -38,23 +37,11 @@ def live(
     terminal: Annotated[
         bool, typer.Option("--terminal", help="Show bars in the terminal, also with a display.")
     ] = False,
-    every: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Look for faces on every Nth frame; else 15 times a second."
-        ),
-    ] = None,
-    smooth: Annotated[
-        float, typer.Option(metavar="S", min=0, help="Smooth over S seconds; 0 does not.")
-    ] = 0.6,
-    model: Annotated[Path | None, typer.Option(metavar="PATH", help=MODEL_HELP)] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
-    ] = None,
-    allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Open rtsp:// addresses, too.")
-    ] = False,
+    every: EveryNth = None,
+    smooth: Smooth = 0.6,
+    model: Model = None,
+    min_face: MinFace = None,
+    allow_network: AllowNetwork = False,
 ) -> None:
     """Read the faces that a camera sees, until Ctrl-C or the window is closed.
 

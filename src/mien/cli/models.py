@@ -11,9 +11,7 @@ from mien.errors import MissingExtra
 if TYPE_CHECKING:
     from mien.runtime import Session
 
-__all__ = ["MODEL_HELP", "open_model"]
-
-MODEL_HELP = "A .onnx, .tflite or .keras file with its card."
+__all__ = ["open_model"]
 
 
 def open_model(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import cores, read_several
-from mien.cli.models import MODEL_HELP, open_model
+from mien.cli.models import open_model
+from mien.cli.options import Device, Head, MinFace, Model
 from mien.cli.output import (
     CsvOutput,
     JsonLinesOutput,
@@ -71,25 +72,10 @@ def predict(
     faces: Annotated[
         Faces, typer.Option(help="Read all faces of an image or the largest one.")
     ] = Faces.ALL,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help=MODEL_HELP),
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of the model's label sets to read: emotion, or ferplus with contempt.",
-            show_default="the card's first",
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|coreml", help="What the model runs on.")
-    ] = "auto",
-    min_face: Annotated[
-        int | None,
-        typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
-    ] = None,
+    model: Model = None,
+    head: Head = None,
+    device: Device = "auto",
+    min_face: MinFace = None,
     abstain: Annotated[
         bool,
         typer.Option(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import cores
+from mien.cli.options import Head, MinFace
 from mien.cli.output import one_line
 from mien.cli.predict import Faces
 from mien.errors import ConfigError, MissingExtra
@@ -70,19 +71,11 @@ def score(
             metavar="PATH", help="A .onnx or .tflite file with its card, there for every worker."
         ),
     ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Which label set to read.", show_default="the card's first"
-        ),
-    ] = None,
+    head: Head = None,
     faces: Annotated[
         Faces, typer.Option(help="Read all faces of an image or the largest one.")
     ] = Faces.ALL,
-    min_face: Annotated[
-        int | None,
-        typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
-    ] = None,
+    min_face: MinFace = None,
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Name no emotion where the model is uncertain.")
     ] = False,

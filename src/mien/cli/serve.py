@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.cli.models import open_model
+from mien.cli.options import Model
 from mien.errors import MissingExtra
 
 __all__ = ["serve"]
@@ -20,9 +20,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8000")
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Weights with their card; mien's own if left out.")
-    ] = None,
+    model: Model = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on any address without keys.")
     ] = False,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import cores
-from mien.cli.models import MODEL_HELP, open_model
+from mien.cli.models import open_model
+from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
 from mien.cli.output import one_line
 from mien.errors import ConfigError
 
@@ -56,25 +57,13 @@ def video(
         Path | None,
         typer.Option(metavar="FILE.json|.csv", help="Write shares of time and episodes."),
     ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Look for faces on every Nth frame; else 15 times a second."
-        ),
-    ] = None,
-    smooth: Annotated[
-        float, typer.Option(metavar="S", min=0, help="Smooth over S seconds; 0 does not.")
-    ] = 0.6,
+    every: EveryNth = None,
+    smooth: Smooth = 0.6,
     start: Annotated[float, typer.Option(metavar="S", min=0, help="Begin at S seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(metavar="S", help="End at S seconds.")] = None,
-    model: Annotated[Path | None, typer.Option(metavar="PATH", help=MODEL_HELP)] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(metavar="PX", min=1, help="The smallest face to find; larger is faster."),
-    ] = None,
-    allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Open rtsp:// addresses, too.")
-    ] = False,
+    model: Model = None,
+    min_face: MinFace = None,
+    allow_network: AllowNetwork = False,
 ) -> None:
     """Read the faces of a video, person by person.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.options import Model
 from mien.errors import ConfigError, MissingExtra
 
 __all__ = ["open_app"]
@@ -17,9 +18,7 @@ __all__ = ["open_app"]
 def open_app(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = 8501,
-    model: Annotated[
-        Path | None, typer.Option(help="Weights with their card; mien's own if left out.")
-    ] = None,
+    model: Model = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
