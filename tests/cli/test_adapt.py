@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests import layouts
 from tests.clips import find_square
+from tests.commands import exit_code
 from tests.small_net import write_small_net
 
 from mien import faces
 from mien.card import read_card
-from mien.cli import main
 from mien.types import EMOTIONS
 
 
@@ -24,11 +25,7 @@ def a_network_and_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     Path("photos/broken.jpg").write_bytes(b"no picture")
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["adapt", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+run = partial(exit_code, "adapt")
 
 
 @pytest.mark.parametrize(

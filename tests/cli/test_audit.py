@@ -1,36 +1,27 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.commands import exit_code
 
 from mien.card import ModelCard
-from mien.cli import main
 from mien.runtime import FakeSession, Session
 from mien.train import session
 
 
 @pytest.fixture(autouse=True)
-def a_fake_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_csvs: tuple[Path, Path]
-) -> None:
+def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     """Open a fake model whatever is asked for, in a folder that holds the drawn data."""
 
     def open_fake(path: object = None) -> Session:
         return FakeSession(ModelCard(name="fake", version="1"))
 
     monkeypatch.setattr(session, "open_any_session", open_fake)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for path in drawn_csvs:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["audit", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+run = partial(exit_code, "audit")
 
 
 @pytest.mark.parametrize(

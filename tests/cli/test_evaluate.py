@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.commands import exit_code
 
 from mien.card import ModelCard
-from mien.cli import main
 from mien.runtime import FakeSession, Session
 from mien.train import session
 from mien.train.data import FERPLUS_LABELS
@@ -18,26 +19,16 @@ CARD = ModelCard(
 
 
 @pytest.fixture(autouse=True)
-def a_fake_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_csvs: tuple[Path, Path]
-) -> None:
+def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     """Open a fake model whatever is asked for, in a folder that holds the drawn data."""
 
     def open_fake(path: object = None, *, head: str | None = None) -> Session:
         return FakeSession(CARD.with_head(head) if head else CARD)
 
     monkeypatch.setattr(session, "open_any_session", open_fake)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for path in drawn_csvs:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["evaluate", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+run = partial(exit_code, "evaluate")
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests import layouts
 from tests.clips import find_square
+from tests.commands import exit_code
 from tests.small_net import write_small_net
 
 from mien import faces
 from mien.card import ModelCard
-from mien.cli import main
 from mien.runtime import FakeSession, Session
 from mien.train import session
 
@@ -33,11 +34,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "open_any_session", open_fake)
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["evaluate", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+run = partial(exit_code, "evaluate")
 
 
 @pytest.mark.usefixtures("_fake_model")

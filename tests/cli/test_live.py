@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 from tests.clips import Clip, fake_predictor
+from tests.commands import exit_code
 
-from mien.cli import live, main
+from mien.cli import live
 from mien.types import Box, Face, Reading
 from mien.video import FrameReadings
 
@@ -23,13 +25,7 @@ def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.cli.live.open_predictor", lambda model, min_face: fake_predictor())
 
 
-def run(*arguments: str) -> int:
-    """Run ``mien live``; return its exit code."""
-    try:
-        main(["live", *arguments])
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
+run = partial(exit_code, "live")
 
 
 def frame(readings: tuple[Reading, ...] = (), detect_ms: float = 8.0) -> FrameReadings:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.commands import exit_code
 from tests.models import write_tiny_model
 
 import mien
-from mien.cli import main
 from mien.errors import ConfigError
 from mien.scale import PartReport
 
@@ -29,13 +30,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*arguments: object) -> int:
-    """Run ``mien score``; return its exit code."""
-    try:
-        main(["score", *map(str, arguments)])
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
+run = partial(exit_code, "score")
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *ends: object) -> list[object]:

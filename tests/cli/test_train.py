@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.commands import exit_code
 
 from mien.cli import main
 from mien.train import runs
@@ -25,22 +27,12 @@ training: {batch_size: 16, epochs: 2, warmup_epochs: 0, validation_split: 0.2}
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_csvs: tuple[Path, Path]
-) -> None:
+def a_small_config(drawn_folder: Path) -> None:
     """Work in a folder that holds the drawn data and a small config.yaml."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for path in drawn_csvs:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "config.yaml").write_text(SMALL)
+    (drawn_folder / "config.yaml").write_text(SMALL)
 
 
-def failing(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(["train", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+failing = partial(exit_code, "train")
 
 
 MISTAKES = {

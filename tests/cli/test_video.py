@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
 import pytest
 from tests.clips import Clip, fake_predictor
-
-from mien.cli import main
+from tests.commands import exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,7 @@ def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.cli.video.open_predictor", lambda model, min_face: fake_predictor())
 
 
-def run(*arguments: object) -> int:
-    """Run ``mien video``; return its exit code."""
-    try:
-        main(["video", *map(str, arguments)])
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
+run = partial(exit_code, "video")
 
 
 def count_frames(path: Path) -> int:
