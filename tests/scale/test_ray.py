@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mien.errors import ModelError
+from mien.errors import ConfigError, ModelError
 from mien.scale import Job, Options
 from mien.scale.part import PartReader
 
@@ -23,7 +23,7 @@ ray = pytest.importorskip("ray", reason="the extra 'scale' is not installed")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from mien.scale.cluster import _Actor, read_on_cluster  # noqa: E402
+from mien.scale.cluster import _Actor, connect, read_on_cluster  # noqa: E402
 
 # Ray's own, and not ours to mend
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")
@@ -50,6 +50,24 @@ def cluster() -> Iterator[Cluster]:
         yield found
         ray.shutdown()
         found.shutdown()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "none.invalid:{}"])
+@pytest.mark.parametrize("from_environment", [False, True])
+def test_an_address_where_nobody_listens_is_told_at_once(
+    address: str, from_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unheard:  # bound, so that nobody else takes it, and not listening
+        unheard.bind(("127.0.0.1", 0))
+        address = address.format(unheard.getsockname()[1])
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        begin = time.monotonic()
+
+        with pytest.raises(ConfigError, match=rf"no Ray cluster can be used \({address}\): .+"):
+            connect(None if from_environment else address)
+
+    assert time.monotonic() - begin < 30
+    assert not ray.is_initialized()
 
 
 def test_the_service_answers_behind_ray_serve(cluster: Cluster, face: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from mien.scale.places import is_address
 __all__ = ["connect", "read_on_cluster"]
 
 _MOST_BLOCKS = 10_000
+_KNOCK_S = 10.0
 
 
 def connect(address: str | None, *, cpus: int | None = None) -> None:
@@ -40,8 +42,10 @@ def connect(address: str | None, *, cpus: int | None = None) -> None:
     Raises:
         ConfigError: there is no cluster at the address.
     """
-    new = address is None and "RAY_ADDRESS" not in os.environ
+    place = address or os.environ.get("RAY_ADDRESS")
+    new = place is None
     try:
+        _knock(place or "")
         ray.init(
             address=address,
             num_cpus=cpus if new else None,
@@ -49,11 +53,22 @@ def connect(address: str | None, *, cpus: int | None = None) -> None:
             log_to_driver=False,
             logging_level="error",
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"no Ray cluster can be used ({address or 'of this machine'}): {error}; "
+            f"no Ray cluster can be used ({place or 'of this machine'}): {error}; "
             "ray start --head starts one"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at HOST:PORT: Ray itself asks for more than a minute.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def read_on_cluster(
