@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -105,6 +106,33 @@ def test_rows_do_not_depend_on_what_the_pictures_lie_in(
     own = {"image", "error.message"}
     assert [{k: v for k, v in row.items() if k not in own} for row in packed] == [
         {k: v for k, v in row.items() if k not in own} for row in plain
+    ]
+
+
+def test_a_store_is_read_and_written_as_a_folder_is(
+    tmp_path: Path, photos: Path, model: str
+) -> None:
+    """As at s3:// and gs://, which are other file systems of fsspec behind the same calls."""
+    store = fsspec.filesystem("memory")
+    for path in photos.iterdir():
+        store.pipe_file(f"/score/in/{path.name}", path.read_bytes())
+    options = Options(model=model, part_images=3)
+    read_all(tmp_path / "here", [str(photos)], options)
+    job = Job.open("memory://score/out", ["memory://score/in"], options)
+    assert job.missing() == [0, 1, 2]
+
+    reader = PartReader(job.folder)
+    for number in job.missing():
+        reader(number)
+
+    assert Job.open("memory://score/out", ["memory://score/in"], options).missing() == []
+    here, there = rows_of(tmp_path / "here"), []
+    for number in range(3):
+        content = store.cat_file(job.place_of(number))
+        there += pq.read_table(io.BytesIO(content)).to_pylist()
+    own = {"image", "error.message"}
+    assert [{k: v for k, v in row.items() if k not in own} for row in there] == [
+        {k: v for k, v in row.items() if k not in own} for row in here
     ]
 
 
