@@ -4,7 +4,7 @@
                                right and bottom of its box, the detector's confidence, label
     image/origin/*.jpg
 
-The set is not parted, so that all of it is judged. Its labels are those of one annotator.
+The set is not parted, so that all of it is judged. Its labels were given by hand.
 
 Source:
     Zhang, Luo, Loy and Tang, "From Facial Expression Recognition to Interpersonal Relation
