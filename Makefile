@@ -31,7 +31,6 @@ format: $(DEV)  ## put the code into shape
 	$(BIN)/ruff check --fix .
 
 docs: $(DEV)  ## build the site into site/, strictly
-	$(PIP) install -e '.[docs]' --constraint requirements/dev.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 model-card: $(DEV)  ## write docs/model-card.md anew from the card of the model that ships
@@ -49,7 +48,7 @@ lock: $(DEV)  ## pin the requirements anew
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
 	    --no-header --no-annotate --upgrade -q -o requirements/core.txt
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
-	    --extra train --extra serve --extra app --extra video --extra litert --extra scale --extra dev \
+	    --extra train --extra serve --extra app --extra video --extra litert --extra scale --extra docs --extra dev \
 	    --no-header --no-annotate --upgrade -q -c requirements/core.txt -o requirements/dev.txt
 
 web-assets:  ## fetch what the page /local runs in the browser (needs npm)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -161,7 +160,6 @@ def test_pages_of_the_site_exist() -> None:
     assert yaml.safe_load(text)["theme"]["font"] is False
 
 
-@pytest.mark.skipif(find_spec("mkdocs") is None, reason="the extra docs is not installed")
 def test_the_site_builds_strictly_and_asks_nobody(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
