@@ -367,6 +367,14 @@ class TestFolder:
         assert first.out == second.out
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.annotated.jpg", "a.jpg"]
 
+    @pytest.mark.parametrize("name", ["a.why.jpg", "a.why-faces.png"])
+    def test_pictures_of_reasons_are_not_read(self, run: Run, tmp_path: Path, name: str) -> None:
+        (tmp_path / "a.jpg").write_bytes(ASTRONAUT.read_bytes())
+        alone = run("--batch", tmp_path)
+        (tmp_path / name).write_bytes(b"no picture at all")
+
+        assert run("--batch", tmp_path) == alone
+
     def test_images_and_a_folder_together(self, run: Run, folder: Path, nobody: Path) -> None:
         ran = run(nobody, "--batch", folder / "a", "--jsonl")
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Faces", "predict"]
 
 _STANDARD = Path("-")  # input or output
-_MARK = ".annotated"  # in the names of annotated copies, which --batch leaves out
+_MARK = ".annotated"  # in the names of annotated copies
+_DRAWN = (_MARK, ".why", ".why-faces")  # --batch leaves out what predict and explain drew
 
 
 class Faces(str, Enum):
@@ -186,7 +187,7 @@ def _plan(images: list[str], batch: Path | None, annotate: Path | None) -> list[
     if names.count("-") > 1:
         raise ConfigError("- is standard input and can be read only once")
     if batch is not None:
-        found = [path for path in find_images(batch) if not path.stem.endswith(_MARK)]
+        found = [path for path in find_images(batch) if not path.stem.endswith(_DRAWN)]
         if not found:
             raise InputError(
                 f"{batch} holds no images: expected files ending in "
