@@ -307,8 +307,13 @@ ul {{ list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1rem; padding
 li i {{ display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }}
 section {{ display: grid; grid-template-columns: 5rem 1fr; gap: 1rem; margin: 1.5rem 0; }}
 .face {{ width: 100%; border-radius: 8px; }}
-svg {{ width: 100%; font-size: 12px; }}
+section > div {{ min-width: 0; overflow-x: auto; }}
+svg {{ width: 100%; min-width: 40rem; font-size: 12px; }}
 .tick {{ fill: var(--faint); }}
+@media (max-width: 48rem) {{
+  section {{ grid-template-columns: 1fr; gap: .5rem; }}
+  .face {{ width: 5rem; }}
+}}
 </style></head><body>
 <h1>{title}</h1><p>{subtitle}</p><ul>{legend}</ul>
 {people}

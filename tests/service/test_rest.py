@@ -196,6 +196,19 @@ def test_slow_reading_is_given_up(jpeg: bytes) -> None:
         error_of(service.client.post("/predict_batch", files=files_of(jpeg)), 504, "timeout")
 
 
+def test_idle_connections_are_kept_for_a_while_only() -> None:
+    with running(keep_alive_s=1) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as kept:
+            for _ in range(2):
+                kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+            start = time.monotonic()
+            while kept.recv(65536):
+                pass
+    assert 0.5 < time.monotonic() - start < 4
+
+
 def test_what_does_not_fit_into_the_queue_is_told_to_come_back(jpeg: bytes) -> None:
     with running(fake_predictor(0.4), workers=1, queue=1) as service, ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: service.client.post("/predict", content=jpeg), range(6)))

@@ -78,6 +78,28 @@ def test_every_accepted_request_is_answered(jpeg: bytes) -> None:
     assert {"request_id", "method", "status", "duration_ms"} <= set(answered[0])
 
 
+def test_logs_tell_nothing_of_what_was_sent(jpeg: bytes) -> None:
+    with process(str(SERVE_FAKE), "0", MIEN_API_KEYS="open-sesame") as (service, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            wait_until_ready(client)
+            for key in ("open-sesame", "wrong-word"):
+                client.post(
+                    "/predict?note=private-query",
+                    files={"image": ("private-name.jpg", jpeg)},
+                    headers={"x-api-key": key, "x-request-id": f"ours-{key[:4]}"},
+                )
+            client.post("/private-path", content=jpeg)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(timeout=20) == 0
+        assert service.stderr is not None
+        lines = [json.loads(line) for line in service.stderr.read().splitlines()]
+    statuses = [(line["request_id"], line["status"]) for line in lines if "status" in line]
+    assert {("ours-open", 200), ("ours-wron", 401)} <= set(statuses)
+    told = json.dumps([{**line, "request_id": ""} for line in lines])
+    for secret in ("sesame", "wrong-word", "private", "JFIF"):
+        assert secret not in told
+
+
 def test_sockets_are_told_that_the_service_goes(jpeg: bytes) -> None:
     with process(str(SERVE_FAKE), "0.05") as (service, url):
         with httpx.Client(base_url=url, trust_env=False) as client:

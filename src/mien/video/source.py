@@ -142,6 +142,8 @@ def open_source(
         }
         return VideoFile(name, name, options, limits, start_s, end)
     path = Path(name)
+    if "://" in name and not path.exists():
+        raise VideoError(f"{name}: only files, camera numbers and rtsp:// addresses are read")
     _check_path(path)
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     return VideoFile(name, f"file:{path.resolve()}", options, limits, start_s, end)
@@ -336,8 +338,6 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         raise VideoError(f"{path} is a folder: expected a video file")
     if not path.exists():
-        if "://" in str(path):
-            raise VideoError(f"{path}: only files, camera numbers and rtsp:// addresses are read")
         raise VideoError(f"{path}: there is no such file; check the path")
     if not path.is_file():
         raise VideoError(f"{path} is not a regular file: expected a video file")

@@ -82,6 +82,8 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
     ]
     if rows:
         st.html(timeline(rows, outcome.duration_s) + swatches(predictor.session.card.labels))
+        if any(span.uncertain for person in result.people for span in person.spans):
+            st.caption("Paler: not sure enough to name one.")
     else:
         st.html(empty_state("No face found", "Nobody in this video faces the camera."))
     _offer_downloads(result)
