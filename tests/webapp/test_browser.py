@@ -59,6 +59,23 @@ def url() -> Iterator[str]:
         process.wait(15)
 
 
+def test_a_first_start_asks_nothing(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mien", "app", "--port", str(port)],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "BROWSER": "true"},
+        stdin=subprocess.PIPE,
+    )
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
+    finally:
+        process.terminate()
+        process.communicate(timeout=15)
+
+
 def wait_until_healthy(address: str, within_s: float = 60) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + within_s

@@ -17,6 +17,7 @@ OPTIONS: dict[str, _Value] = {
     "server.address": "127.0.0.1",
     "server.maxUploadSize": MAX_UPLOAD_MB,
     "server.fileWatcherType": "none",
+    "server.showEmailPrompt": False,
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
