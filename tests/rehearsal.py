@@ -1,0 +1,214 @@
+"""Run every ``mien`` command that the documents show, where all files they name lie.
+
+    python -m tests.rehearsal docs/rehearsal.md
+
+The files are drawn faces, copies of ``examples/astronaut.jpg`` and of the models that ship,
+so that nobody's data is needed. Long commands are cut short by an option at their end, which
+the table of the result shows. A command that waits for people is interrupted when it is ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from tests import layouts
+from tests.documents import ROOT, command_lines, commands
+
+from mien.train.drawn import write_drawn
+
+PHOTO = ROOT / "examples" / "astronaut.jpg"
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+#: Cut short by an option: what begins so, by what.
+_SHORTER = {
+    ("mien", "train", "--summary"): (),
+    ("mien", "train", "--data", "drawn/fer2013.csv"): (),
+    ("mien", "train"): ("--epochs", "6"),
+    ("mien", "benchmark"): ("--iterations", "10"),
+}
+
+#: Wait for people until they are interrupted.
+_WAITING = ("serve", "app")
+
+#: Need what this machine may not have.
+_ELSEWHERE = {"s3://": "scripts/check_stores.py", "cuda": "needs a graphics card",
+              "--devices 2": "tests/train/test_devices.py"}  # fmt: skip
+
+_LONGEST_S = 900
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path, help="where the Markdown goes")
+    table = parser.parse_args().table.absolute()
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        _lay_out(Path(name))
+        rows = [_row(documents, line) for line, documents in _shown()]
+    table.write_text(_HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
+    failed = [row for row in rows if row[2].startswith("**")]
+    print(f"{len(rows)} commands, {len(failed)} failed")
+    sys.exit(bool(failed))
+
+
+_HEAD = """# Every command, run
+
+All `mien` commands of these pages, as run one after the other in a folder of drawn faces, copies of the example
+photo and the models that ship. What begins with a plus was put behind a long command to cut it short.
+
+```
+python -m tests.rehearsal docs/rehearsal.md
+```
+
+| command | shown in | what came of it |
+|---|---|---|
+"""
+
+
+def _shown() -> Iterator[tuple[str, list[str]]]:
+    """Yield each line that calls ``mien``, and the documents that have it."""
+    found: dict[str, list[str]] = {}
+    for said in command_lines():
+        called = commands(said.text)
+        if any(each[0] == "mien" for each in called) and "..." not in said.text:
+            line = said.text.split("  #")[0].strip().removeprefix("time ")
+            if said.document not in found.setdefault(line, []):
+                found[line].append(said.document)
+    yield from found.items()
+
+
+def _row(documents: list[str], line: str) -> tuple[str, str, str]:
+    where = ", ".join(document.removeprefix("docs/") for document in documents)
+    shown = f"`{line}`".replace("|", "\\|")
+    for mark, instead in _ELSEWHERE.items():
+        if mark in line:
+            return shown, where, f"not here: {instead}"
+    words = shlex.split(line)
+    added = next((_SHORTER[key] for key in _SHORTER if _begins(words, key)), ())
+    if added:
+        shown += f" + `{' '.join(added)}`"
+    print(line, *added, flush=True)
+    begin = time.monotonic()
+    code, told = _run(f"{line} {' '.join(added)}", waits=words[1] in _WAITING)
+    seconds = time.monotonic() - begin
+    if code == 0:
+        return shown, where, f"done in {seconds:.0f} s"
+    print(told, flush=True)
+    return shown, where, f"**exit code {code}**: {told.strip().splitlines()[-1:]}"
+
+
+def _begins(words: list[str], key: tuple[str, ...]) -> bool:
+    return tuple(words[: len(key)]) == key
+
+
+def _run(line: str, *, waits: bool) -> tuple[int, str]:
+    """Run a line by the shell; return its exit code and what it told."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(
+            line,
+            shell=True,
+            executable="/bin/bash",
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(20 if waits else _LONGEST_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+            code = process.wait(60)
+            if waits and code in (0, 130, -signal.SIGINT):
+                code = 0
+        told.seek(0)
+        return code, told.read()
+
+
+def _lay_out(folder: Path) -> None:
+    """Put everything there that the documents name."""
+    for name in ("models", "examples", "config.yaml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "src" / "mien" / "assets", folder / "src" / "mien" / "assets")
+    (folder / "untrained").mkdir()
+    shutil.copyfile(ROOT / "src/mien/assets/glance.onnx", folder / "untrained/mini_xception.onnx")
+    shutil.copyfile(ROOT / "src/mien/assets/glance.card.json",
+                    folder / "untrained/mini_xception.card.json")  # fmt: skip
+    shutil.copyfile(ROOT / "src/mien/assets/glance.onnx", folder / "glance.onnx")
+    shutil.copyfile(ROOT / "src/mien/assets/glance.card.json", folder / "glance.card.json")
+    for name in ("photo.jpg", "crowd.jpg", "portrait.jpg", "new.jpg", "holiday/1.jpg",
+                 "photos/1.jpg", "photos/2.jpg", "scans/a/1.png", "large/1.jpg",
+                 "many/1.jpg"):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(PHOTO).save(folder / name)
+    _draw_data(folder)
+    layouts.raf_db(folder / "RAF-DB")
+    for name in ("shards", "more"):
+        (folder / name).mkdir()
+    with tarfile.open(folder / "shards" / "0.tar", "w") as tar:
+        tar.add(PHOTO, "1.jpg")
+    pq.write_table(pa.table({"image": [PHOTO.read_bytes()] * 2}), folder / "more" / "a.parquet")
+    _film(folder / "talk.mp4")
+
+
+def _draw_data(folder: Path) -> None:
+    from mien.train.data import load
+
+    rows = {"Training": 16, "PublicTest": 8, "PrivateTest": 8}
+    data, _ = write_drawn(folder, rows)
+    write_drawn(folder / "drawn", {"Training": 8, "PublicTest": 2, "PrivateTest": 2})
+    with data.open("rb") as plain:
+        import gzip
+
+        with gzip.open(folder / "fer2013.csv.gz", "wb") as packed:
+            shutil.copyfileobj(plain, packed)
+    dataset = load(data)
+    for part, splits in (("train", ("Training",)), ("test", ("PublicTest", "PrivateTest"))):
+        for split in splits:
+            for row in dataset.rows(split):
+                emotion = EMOTIONS[dataset.emotion[row]]
+                path = folder / "faces" / part / emotion / f"{row}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(dataset.crops[row, ..., 0]).save(path)
+    first = int(dataset.rows("PublicTest")[0]) + 1
+    lines = [f"{first + index},{'dim' if index % 2 else 'bright'},yes" for index in range(56)]
+    (folder / "groups.csv").write_text("\n".join(["row,light,glasses", *lines]) + "\n")
+    (folder / "map.yaml").write_text(
+        "framing: photo\nlabels:\n  joy: happy\n  anger: angry\n  boredom: drop\n"
+    )
+    for place in ("pictures/joy", "pictures/anger", "pictures/boredom", "labelled/happy",
+                  "labelled/sad"):  # fmt: skip
+        (folder / place).mkdir(parents=True)
+        shutil.copyfile(PHOTO, folder / place / "1.jpg")
+
+
+def _film(path: Path) -> None:
+    picture = Image.open(PHOTO).convert("RGB")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height = picture.width // 2 * 2, picture.height // 2 * 2
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode(None))
+
+
+if __name__ == "__main__":
+    main()
