@@ -1,7 +1,7 @@
 """Does adapting without labels help? FER2013's own pictures, made worse, tell.
 
-    python scripts/adaptation_experiment.py ../shared/data/fer2013.csv.gz
-    python scripts/adaptation_experiment.py ../shared/data/fer2013.csv.gz --choose-prior
+    python scripts/adaptation_experiment.py fer2013.csv.gz
+    python scripts/adaptation_experiment.py fer2013.csv.gz --choose-prior
 
 PublicTest is halved. One half, spoilt, is what the network is adapted to, without its labels;
 the other half, spoilt the same way, is what is judged. ``--choose-prior`` does the same on

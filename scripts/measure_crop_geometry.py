@@ -1,6 +1,6 @@
 """Measure how the default detector's box lies in FER2013's frame, for the model card.
 
-    python scripts/measure_crop_geometry.py ../shared/data/fer2013.csv.gz
+    python scripts/measure_crop_geometry.py fer2013.csv.gz
 
 Training images are enlarged and laid on a grey canvas, so that the box can leave the frame
 as it can in a photograph. From the median box follow the two numbers with which

@@ -1,3 +1,4 @@
+# ruff: noqa: T201, E501
 """Run every ``mien`` command that the documents show, where all files they name lie.
 
     python -m tests.rehearsal docs/rehearsal.md
@@ -10,7 +11,9 @@ the table of the result shows. A command that waits for people is interrupted wh
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -27,12 +30,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from tests import layouts
-from tests.documents import ROOT, command_lines, commands
+from tests.documents import ROOT, blocks, command_lines, commands
 
+from mien import Predictor
+from mien.train.data import load
 from mien.train.drawn import write_drawn
+from mien.types import EMOTIONS
 
 PHOTO = ROOT / "examples" / "astronaut.jpg"
-EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 #: Cut short by an option: what begins so, by what.
 _SHORTER = {
@@ -46,8 +51,15 @@ _SHORTER = {
 _WAITING = ("serve", "app")
 
 #: Need what this machine may not have.
-_ELSEWHERE = {"s3://": "scripts/check_stores.py", "cuda": "needs a graphics card",
-              "--devices 2": "tests/train/test_devices.py"}  # fmt: skip
+_ELSEWHERE = {
+    "s3://": "`scripts/check_stores.py`",
+    "--device cuda": "needs a graphics card",
+    "--devices 2": "`tests/train/test_devices.py`",
+    "mien live$": "needs a camera",
+}
+
+#: Documents whose commands leave what those of others take up.
+_FIRST = ("docs/how-to/own-data.md",)
 
 _LONGEST_S = 900
 
@@ -59,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         _lay_out(Path(name))
-        rows = [_row(documents, line) for line, documents in _shown()]
+        rows = [_row(documents, line) for line, documents in shown()]
     table.write_text(_HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
     failed = [row for row in rows if row[2].startswith("**")]
     print(f"{len(rows)} commands, {len(failed)} failed")
@@ -80,15 +92,14 @@ python -m tests.rehearsal docs/rehearsal.md
 """
 
 
-def _shown() -> Iterator[tuple[str, list[str]]]:
+def shown() -> Iterator[tuple[str, list[str]]]:
     """Yield each line that calls ``mien``, and the documents that have it."""
     found: dict[str, list[str]] = {}
-    for said in command_lines():
-        called = commands(said.text)
-        if any(each[0] == "mien" for each in called) and "..." not in said.text:
-            line = said.text.split("  #")[0].strip().removeprefix("time ")
-            if said.document not in found.setdefault(line, []):
-                found[line].append(said.document)
+    for said in sorted(command_lines(), key=lambda said: said.document not in _FIRST):
+        line = said.text.split("  #")[0].strip().removeprefix("time ")
+        ours = any(each[0] == "mien" for each in commands(line)) and "..." not in line
+        if ours and said.document not in found.setdefault(line, []):
+            found[line].append(said.document)
     yield from found.items()
 
 
@@ -96,7 +107,7 @@ def _row(documents: list[str], line: str) -> tuple[str, str, str]:
     where = ", ".join(document.removeprefix("docs/") for document in documents)
     shown = f"`{line}`".replace("|", "\\|")
     for mark, instead in _ELSEWHERE.items():
-        if mark in line:
+        if re.search(mark, line):
             return shown, where, f"not here: {instead}"
     words = shlex.split(line)
     added = next((_SHORTER[key] for key in _SHORTER if _begins(words, key)), ())
@@ -148,19 +159,17 @@ def _lay_out(folder: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "src" / "mien" / "assets", folder / "src" / "mien" / "assets")
-    (folder / "untrained").mkdir()
-    shutil.copyfile(ROOT / "src/mien/assets/glance.onnx", folder / "untrained/mini_xception.onnx")
-    shutil.copyfile(ROOT / "src/mien/assets/glance.card.json",
-                    folder / "untrained/mini_xception.card.json")  # fmt: skip
-    shutil.copyfile(ROOT / "src/mien/assets/glance.onnx", folder / "glance.onnx")
-    shutil.copyfile(ROOT / "src/mien/assets/glance.card.json", folder / "glance.card.json")
+    networks = [sys.executable, str(ROOT / "benchmarks" / "networks.py"), "untrained/"]
+    subprocess.run(networks, check=True, capture_output=True)
+    for name in ("glance.onnx", "glance.card.json"):
+        shutil.copyfile(ROOT / "src" / "mien" / "assets" / name, folder / name)
     for name in ("photo.jpg", "crowd.jpg", "portrait.jpg", "new.jpg", "holiday/1.jpg",
                  "photos/1.jpg", "photos/2.jpg", "scans/a/1.png", "large/1.jpg",
                  "many/1.jpg"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.open(PHOTO).save(folder / name)
     _draw_data(folder)
-    layouts.raf_db(folder / "RAF-DB")
+    _fill_raf_db(folder / "RAF-DB" / "basic")
     for name in ("shards", "more"):
         (folder / name).mkdir()
     with tarfile.open(folder / "shards" / "0.tar", "w") as tar:
@@ -170,16 +179,10 @@ def _lay_out(folder: Path) -> None:
 
 
 def _draw_data(folder: Path) -> None:
-    from mien.train.data import load
-
-    rows = {"Training": 16, "PublicTest": 8, "PrivateTest": 8}
+    rows = {"Training": 24, "PublicTest": 8, "PrivateTest": 8}
     data, _ = write_drawn(folder, rows)
     write_drawn(folder / "drawn", {"Training": 8, "PublicTest": 2, "PrivateTest": 2})
-    with data.open("rb") as plain:
-        import gzip
-
-        with gzip.open(folder / "fer2013.csv.gz", "wb") as packed:
-            shutil.copyfileobj(plain, packed)
+    (folder / "fer2013.csv.gz").write_bytes(gzip.compress(data.read_bytes()))
     dataset = load(data)
     for part, splits in (("train", ("Training",)), ("test", ("PublicTest", "PrivateTest"))):
         for split in splits:
@@ -191,13 +194,24 @@ def _draw_data(folder: Path) -> None:
     first = int(dataset.rows("PublicTest")[0]) + 1
     lines = [f"{first + index},{'dim' if index % 2 else 'bright'},yes" for index in range(56)]
     (folder / "groups.csv").write_text("\n".join(["row,light,glasses", *lines]) + "\n")
-    (folder / "map.yaml").write_text(
-        "framing: photo\nlabels:\n  joy: happy\n  anger: angry\n  boredom: drop\n"
-    )
+    for name, document in (("map.yaml", "datasets.md"), ("own.yaml", "how-to/own-data.md")):
+        (block,) = [text for kind, text in blocks(ROOT / "docs" / document) if kind == "yaml"]
+        (folder / name).write_text(block)
     for place in ("pictures/joy", "pictures/anger", "pictures/boredom", "labelled/happy",
                   "labelled/sad"):  # fmt: skip
         (folder / place).mkdir(parents=True)
         shutil.copyfile(PHOTO, folder / place / "1.jpg")
+
+
+def _fill_raf_db(folder: Path) -> None:
+    """Lay RAF-DB's files out, with the example photo and its face in place of drawn ones."""
+    layouts.raf_db(folder.parent)
+    box = Predictor().read(str(PHOTO))[0].face.box
+    corners = f"{box.x} {box.y} {box.x + box.w} {box.y + box.h}\n"
+    for path in folder.rglob("*.jpg"):
+        shutil.copyfile(PHOTO, path)
+    for path in folder.rglob("*_boundingbox.txt"):
+        path.write_text(corners)
 
 
 def _film(path: Path) -> None:

@@ -18,6 +18,7 @@ else:
 import pytest
 import typer.main
 import yaml
+from tests import rehearsal
 from tests.documents import (
     DOCUMENTS,
     ROOT,
@@ -235,6 +236,16 @@ def test_a_quick_command_does_what_it_says(
     assert caught.value.code == 0, told.err
     made = [path for path in playground.rglob("*") if path.is_file()]
     assert "face" in told.out or len(made) > len(PLAYGROUND)
+
+
+def test_every_command_has_been_run() -> None:
+    """``python -m tests.rehearsal docs/rehearsal.md`` runs them all and writes that page."""
+    page = (ROOT / "docs" / "rehearsal.md").read_text(encoding="utf-8")
+
+    assert "**exit code" not in page
+    run = {row.split("` ")[0].removeprefix("| `") for row in page.splitlines() if "| `" in row}
+    shown = {line for line, _ in rehearsal.shown()}
+    assert shown == {line.replace("\\|", "|") for line in run}
 
 
 PYTHON = python_blocks()
