@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,19 @@ class Clip:
                     container.mux(sound.encode(frame))
                 container.mux(sound.encode(None))
         return path
+
+
+def encode_clip(pictures: list[Image], fps: int = 10) -> bytes:
+    """Return RGB pictures as H.264 in MP4."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
 
 
 def tone(seconds: float) -> list[av.AudioFrame]:

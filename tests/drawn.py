@@ -6,8 +6,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mien.train.data import FERPLUS_LABELS
+from mien.types import EMOTIONS
 
 #: Of each emotion.
 ROWS = {"Training": 12, "PublicTest": 3, "PrivateTest": 2}
@@ -35,3 +37,16 @@ def write_csvs(folder: Path, rows: dict[str, int] = ROWS) -> tuple[Path, Path]:
                     faces.writerow([emotion, " ".join(map(str, pixels)), usage])
                     people.writerow([usage, "", *(8 * (column == emotion) for column in range(10))])
     return data, votes
+
+
+def write_folder(root: Path, count: int = 1, ending: str = "png") -> Path:
+    """Write ``train`` and ``test`` with as many faces of each emotion, and return the folder."""
+    generator = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for number, emotion in enumerate(EMOTIONS):
+            folder = root / part / emotion
+            folder.mkdir(parents=True)
+            for index in range(count):
+                face = drawn_face(number, generator)
+                Image.fromarray(face).save(folder / f"{index}.{ending}")
+    return root

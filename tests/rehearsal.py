@@ -1,11 +1,10 @@
-# ruff: noqa: T201, E501
 """Run every ``mien`` command that the documents show, where all files they name lie.
 
     python -m tests.rehearsal docs/rehearsal.md
 
 The files are drawn faces, copies of ``examples/astronaut.jpg`` and of the models that ship,
 so that nobody's data is needed. Long commands are cut short by an option at their end, which
-the table of the result shows. A command that waits for people is interrupted when it is ready.
+the table of the result shows. A command that waits for people is interrupted after 20 seconds.
 """
 
 from __future__ import annotations
@@ -14,45 +13,45 @@ import argparse
 import gzip
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 from tests import layouts
 from tests.documents import ROOT, blocks, command_lines, commands
+from tests.drawn import write_folder
+from tests.stores import PHOTO, make_sources
 
 from mien import Predictor
-from mien.train.data import load
 from mien.train.drawn import write_drawn
 from mien.types import EMOTIONS
 
-PHOTO = ROOT / "examples" / "astronaut.jpg"
+#: Copies of the example photo.
+_PICTURES = (
+    *("photo.jpg", "crowd.jpg", "portrait.jpg", "new.jpg"),
+    *("holiday/1.jpg", "scans/a/1.png", "large/1.jpg", "many/1.jpg"),
+    *("pictures/joy/1.jpg", "pictures/anger/1.jpg", "pictures/boredom/1.jpg"),
+    *("labelled/happy/1.jpg", "labelled/sad/1.jpg"),
+)
 
-#: Cut short by an option: what begins so, by what.
-_SHORTER = {
-    ("mien", "train", "--summary"): (),
-    ("mien", "train", "--data", "drawn/fer2013.csv"): (),
-    ("mien", "train"): ("--epochs", "6"),
-    ("mien", "benchmark"): ("--iterations", "10"),
-}
+#: Put behind what would take long.
+_SHORTER = {"train": "--epochs 6", "benchmark": "--iterations 10"}
+
+#: With these, no network is trained.
+_SHORT = ("--summary", "--show-augmentation")
 
 #: Wait for people until they are interrupted.
 _WAITING = ("serve", "app")
 
 #: Need what this machine may not have.
 _ELSEWHERE = {
-    "s3://": "`scripts/check_stores.py`",
+    "s3://": "`tests/stores.py`",
     "--device cuda": "needs a graphics card",
     "--devices 2": "`tests/train/test_devices.py`",
     "mien live$": "needs a camera",
@@ -61,7 +60,7 @@ _ELSEWHERE = {
 #: Documents whose commands leave what those of others take up.
 _FIRST = ("docs/how-to/own-data.md",)
 
-_LONGEST_S = 900
+_WAIT_S, _LONGEST_S = 20, 900
 
 
 def main() -> None:
@@ -80,8 +79,9 @@ def main() -> None:
 
 _HEAD = """# Every command, run
 
-All `mien` commands of these pages, as run one after the other in a folder of drawn faces, copies of the example
-photo and the models that ship. What begins with a plus was put behind a long command to cut it short.
+All `mien` commands of these pages, as run one after the other in a folder of drawn faces, copies
+of the example photo and the models that ship. What begins with a plus was put behind a long command
+to cut it short.
 
 ```
 python -m tests.rehearsal docs/rehearsal.md
@@ -105,26 +105,23 @@ def shown() -> Iterator[tuple[str, list[str]]]:
 
 def _row(documents: list[str], line: str) -> tuple[str, str, str]:
     where = ", ".join(document.removeprefix("docs/") for document in documents)
-    shown = f"`{line}`".replace("|", "\\|")
+    cell = f"`{line}`".replace("|", "\\|")
     for mark, instead in _ELSEWHERE.items():
         if re.search(mark, line):
-            return shown, where, f"not here: {instead}"
-    words = shlex.split(line)
-    added = next((_SHORTER[key] for key in _SHORTER if _begins(words, key)), ())
+            return cell, where, f"not here: {instead}"
+    (name, *options) = next(each[1:] for each in commands(line) if each[0] == "mien")
+    added = _SHORTER.get(name, "") if not set(options) & set(_SHORT) else ""
     if added:
-        shown += f" + `{' '.join(added)}`"
-    print(line, *added, flush=True)
+        cell += f" + `{added}`"
+        line += f" {added}"
+    print(line, flush=True)
     begin = time.monotonic()
-    code, told = _run(f"{line} {' '.join(added)}", waits=words[1] in _WAITING)
+    code, told = _run(line, waits=name in _WAITING)
     seconds = time.monotonic() - begin
     if code == 0:
-        return shown, where, f"done in {seconds:.0f} s"
+        return cell, where, f"done in {seconds:.0f} s"
     print(told, flush=True)
-    return shown, where, f"**exit code {code}**: {told.strip().splitlines()[-1:]}"
-
-
-def _begins(words: list[str], key: tuple[str, ...]) -> bool:
-    return tuple(words[: len(key)]) == key
+    return cell, where, f"**exit code {code}**: {told.strip().splitlines()[-1:]}"
 
 
 def _run(line: str, *, waits: bool) -> tuple[int, str]:
@@ -143,7 +140,7 @@ def _run(line: str, *, waits: bool) -> tuple[int, str]:
             start_new_session=True,
         )
         try:
-            code = process.wait(20 if waits else _LONGEST_S)
+            code = process.wait(_WAIT_S if waits else _LONGEST_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGINT)
             code = process.wait(60)
@@ -163,19 +160,12 @@ def _lay_out(folder: Path) -> None:
     subprocess.run(networks, check=True, capture_output=True)
     for name in ("glance.onnx", "glance.card.json"):
         shutil.copyfile(ROOT / "src" / "mien" / "assets" / name, folder / name)
-    for name in ("photo.jpg", "crowd.jpg", "portrait.jpg", "new.jpg", "holiday/1.jpg",
-                 "photos/1.jpg", "photos/2.jpg", "scans/a/1.png", "large/1.jpg",
-                 "many/1.jpg"):  # fmt: skip
+    make_sources(folder)
+    for name in _PICTURES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.open(PHOTO).save(folder / name)
     _draw_data(folder)
     _fill_raf_db(folder / "RAF-DB" / "basic")
-    for name in ("shards", "more"):
-        (folder / name).mkdir()
-    with tarfile.open(folder / "shards" / "0.tar", "w") as tar:
-        tar.add(PHOTO, "1.jpg")
-    pq.write_table(pa.table({"image": [PHOTO.read_bytes()] * 2}), folder / "more" / "a.parquet")
-    _film(folder / "talk.mp4")
 
 
 def _draw_data(folder: Path) -> None:
@@ -183,24 +173,13 @@ def _draw_data(folder: Path) -> None:
     data, _ = write_drawn(folder, rows)
     write_drawn(folder / "drawn", {"Training": 8, "PublicTest": 2, "PrivateTest": 2})
     (folder / "fer2013.csv.gz").write_bytes(gzip.compress(data.read_bytes()))
-    dataset = load(data)
-    for part, splits in (("train", ("Training",)), ("test", ("PublicTest", "PrivateTest"))):
-        for split in splits:
-            for row in dataset.rows(split):
-                emotion = EMOTIONS[dataset.emotion[row]]
-                path = folder / "faces" / part / emotion / f"{row}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(dataset.crops[row, ..., 0]).save(path)
-    first = int(dataset.rows("PublicTest")[0]) + 1
-    lines = [f"{first + index},{'dim' if index % 2 else 'bright'},yes" for index in range(56)]
+    write_folder(folder / "faces", 24)
+    begin, count = (len(EMOTIONS) * rows[split] for split in ("Training", "PublicTest"))
+    lines = [f"{begin + row},{'dim' if row % 2 else 'bright'},yes" for row in range(1, count + 1)]
     (folder / "groups.csv").write_text("\n".join(["row,light,glasses", *lines]) + "\n")
     for name, document in (("map.yaml", "datasets.md"), ("own.yaml", "how-to/own-data.md")):
         (block,) = [text for kind, text in blocks(ROOT / "docs" / document) if kind == "yaml"]
         (folder / name).write_text(block)
-    for place in ("pictures/joy", "pictures/anger", "pictures/boredom", "labelled/happy",
-                  "labelled/sad"):  # fmt: skip
-        (folder / place).mkdir(parents=True)
-        shutil.copyfile(PHOTO, folder / place / "1.jpg")
 
 
 def _fill_raf_db(folder: Path) -> None:
@@ -212,16 +191,6 @@ def _fill_raf_db(folder: Path) -> None:
         shutil.copyfile(PHOTO, path)
     for path in folder.rglob("*_boundingbox.txt"):
         path.write_text(corners)
-
-
-def _film(path: Path) -> None:
-    picture = Image.open(PHOTO).convert("RGB")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=5)
-        stream.width, stream.height = picture.width // 2 * 2, picture.height // 2 * 2
-        for _ in range(10):
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-        container.mux(stream.encode(None))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from tests.clips import BACKGROUND, Clip, fake_predictor, tone
+from tests.clips import BACKGROUND, Clip, encode_clip, fake_predictor, tone
 
 from mien.errors import ConfigError, MissingExtra, VideoError
 from mien.types import Image
@@ -467,14 +467,11 @@ def test_a_real_portrait_is_followed(astronaut: Image, tmp_path: Path) -> None:
     from mien.runtime import FakeSession
 
     path = tmp_path / "in.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for number in range(8):
-            shift = np.array([[0.5, 0, 20 + 4 * number], [0, 0.5, -5]])
-            image = np.asarray(cv2.warpAffine(astronaut, shift, (320, 240)), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
+    shifts = [np.array([[0.5, 0, 20 + 4 * number], [0, 0.5, -5]]) for number in range(8)]
+    pictures = [
+        np.asarray(cv2.warpAffine(astronaut, shift, (320, 240)), np.uint8) for shift in shifts
+    ]
+    path.write_bytes(encode_clip(pictures, fps=25))
     source = open_source(str(path))
     followed = list(follow(source.frames(), Predictor(CenterFace(), FakeSession())))
     source.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.ports import free_port
 
 from mien.errors import ConfigError, ModelError
 from mien.scale import Job, Options
@@ -74,9 +75,7 @@ def test_the_service_answers_behind_ray_serve(cluster: Cluster, face: bytes) -> 
 
     from mien.scale.serve import Replicas, application
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     try:
         # as the command  serve run mien.scale.serve:application cpus=1  does it

@@ -17,18 +17,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.ports import free_port
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from .conftest import ROOT, wait_until_ready, write_random_model
 
 SERVE_FAKE = Path(__file__).with_name("serve_fake.py")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.drawn import drawn_face
+from tests.drawn import write_folder
 
 from mien.errors import DataError
 from mien.train import data
@@ -147,18 +147,6 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(
 def test_no_data_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no data at .*nothing"):
         data.load(tmp_path / "nothing")
-
-
-def write_folder(root: Path, count: int = 1, ending: str = "png") -> Path:
-    generator = np.random.default_rng(0)
-    for part in ("train", "test"):
-        for number, emotion in enumerate(EMOTIONS):
-            folder = root / part / emotion
-            folder.mkdir(parents=True)
-            for index in range(count):
-                face = drawn_face(number, generator)
-                Image.fromarray(face).save(folder / f"{index}.{ending}")
-    return root
 
 
 def test_folders_are_read(tmp_path: Path) -> None:

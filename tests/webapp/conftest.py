@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tests.clips import encode_clip
 
 from mien.images import encode
 from mien.predictor import Predictor
-from mien.types import Image
 
 from .fakes import fake_predictor
 
@@ -44,17 +44,3 @@ def clip(frames: int = 8, size_hw: tuple[int, int] = (96, 128), fps: int = 10) -
     """Return a video whose picture is bright enough to hold a face for the fake detector."""
     picture = np.full((*size_hw, 3), 200, np.uint8)
     return encode_clip([picture] * frames, fps)
-
-
-def encode_clip(pictures: list[Image], fps: int = 10) -> bytes:
-    """Return RGB pictures as H.264 in MP4."""
-    av = pytest.importorskip("av")
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=fps)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
-    return buffer.getvalue()

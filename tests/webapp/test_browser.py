@@ -7,7 +7,6 @@ import csv
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,11 +19,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.clips import encode_clip
+from tests.ports import free_port
 
 from mien.images import read
 from mien.webapp.options import as_flags
-
-from .conftest import encode_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = ROOT / "examples" / "astronaut.jpg"
@@ -43,34 +42,33 @@ _SLOW_MS = 40_000
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     flags = as_flags(server_port=port, server_headless=True)
     script = str(Path(__file__).with_name("fakes.py"))
-    command = [sys.executable, "-m", "streamlit", "run", script, *flags]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
+    path = os.pathsep.join([str(ROOT / "src"), *sys.path])
+    with started(["streamlit", "run", script, *flags], port, ROOT, PYTHONPATH=path):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 def test_a_first_start_asks_nothing(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
+    home = {"HOME": str(tmp_path), "BROWSER": "true"}
+    with started(["mien", "app", "--port", str(port)], port, tmp_path, **home):
+        pass
+
+
+@contextlib.contextmanager
+def started(module: list[str], port: int, folder: Path, **environment: str) -> Iterator[None]:
+    """Run a module of Python in a folder, with an input that nobody types into."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mien", "app", "--port", str(port)],
-        cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path), "BROWSER": "true"},
+        [sys.executable, "-m", *module],
+        cwd=folder,
+        env={**os.environ, **environment},
         stdin=subprocess.PIPE,
     )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
+        yield
     finally:
         process.terminate()
         process.communicate(timeout=15)

@@ -141,10 +141,7 @@ def open_source(
             "format_whitelist": "rtsp",
         }
         return VideoFile(name, name, options, limits, start_s, end)
-    path = Path(name)
-    if "://" in name and not path.exists():
-        raise VideoError(f"{name}: only files, camera numbers and rtsp:// addresses are read")
-    _check_path(path)
+    path = _checked(name)
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     return VideoFile(name, f"file:{path.resolve()}", options, limits, start_s, end)
 
@@ -334,15 +331,20 @@ class VideoFile:
         return VideoInfo(self._name, (height, width), fps, duration_s, frames)
 
 
-def _check_path(path: Path) -> None:
+def _checked(name: str) -> Path:
+    """Return the path of a regular file that holds something."""
+    path = Path(name)
     if path.is_dir():
         raise VideoError(f"{path} is a folder: expected a video file")
     if not path.exists():
+        if "://" in name:
+            raise VideoError(f"{name}: only files, camera numbers and rtsp:// addresses are read")
         raise VideoError(f"{path}: there is no such file; check the path")
     if not path.is_file():
         raise VideoError(f"{path} is not a regular file: expected a video file")
     if path.stat().st_size == 0:
         raise VideoError(f"{path} has 0 bytes: expected a video file")
+    return path
 
 
 def _open(name: str, url: str, options: dict[str, str]) -> av.container.InputContainer:

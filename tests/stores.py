@@ -1,7 +1,7 @@
 """Score the same pictures out of and into stores that speak S3 and Google's protocol.
 
     pip install 'mien[scale,cloud]' 'moto[server]' gcp-storage-emulator
-    python scripts/check_stores.py
+    python -m tests.stores
 
 starts a server of each kind on this machine and gives ``mien score`` single files, tars,
 Parquet and a video at ``s3://`` and ``gs://``; a run is stopped half-way and taken up. The
@@ -23,13 +23,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from tests.clips import encode_clip
+from tests.documents import ROOT
+from tests.ports import free_port
 
-PHOTO = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+from mien.images import read
+
+PHOTO = ROOT / "examples" / "astronaut.jpg"
 BUCKET = "faces"
 SOURCES = ("photos", "shards/*.tar", "more/*.parquet", "talk.mp4")
 
@@ -45,7 +48,8 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _make_sources(folder / "in")
+        make_sources(folder / "in")
+        (folder / "in" / "photos" / "broken.jpg").write_bytes(PHOTO.read_bytes()[:2000])
         expected = _score([str(folder / "in" / each) for each in SOURCES], str(folder / "out"))
         print(f"disk: {len(expected)} rows")
         wrong = 0
@@ -95,32 +99,24 @@ def _score(sources: list[str], out: str) -> list[dict[str, object]]:
     return sorted(rows, key=repr)
 
 
-def _make_sources(folder: Path) -> None:
+def make_sources(folder: Path) -> None:
+    """Lay the example photo out in every kind of source: files, tars, Parquet, a video."""
     for name in ("photos", "shards", "more"):
         (folder / name).mkdir(parents=True)
     for number in range(6):
         shutil.copyfile(PHOTO, folder / "photos" / f"{number}.jpg")
-    (folder / "photos" / "broken.jpg").write_bytes(PHOTO.read_bytes()[:2000])
     for number in range(2):
         with tarfile.open(folder / "shards" / f"{number}.tar", "w") as tar:
             for index in range(5):
                 tar.add(PHOTO, f"{number}-{index}.jpg")
     table = pa.table({"image": [PHOTO.read_bytes()] * 5})
     pq.write_table(table, folder / "more" / "a.parquet")
-    picture = Image.open(PHOTO).convert("RGB")
-    with av.open(str(folder / "talk.mp4"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=4)
-        stream.width, stream.height = picture.width // 2 * 2, picture.height // 2 * 2
-        for _ in range(12):
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-        container.mux(stream.encode(None))
+    (folder / "talk.mp4").write_bytes(encode_clip([read(PHOTO)] * 12, fps=4))
 
 
 @contextlib.contextmanager
 def _server(command: list[str]) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", *(part.format(port) for part in command)],
         stdout=subprocess.DEVNULL,
