@@ -24,7 +24,7 @@ from mien.train.nets.parts import (
 )
 from mien.train.recipes import Recipe
 
-#: Small pictures first, two heads, dropout, averaging: whatever has a state is in it.
+#: Small pictures first, two heads, dropout, mixing, averaging: whatever has a state is in it.
 RECIPE = Recipe.model_validate(
     {
         "model": {"architecture": "glance"},
@@ -36,6 +36,8 @@ RECIPE = Recipe.model_validate(
             "warmup_epochs": 1,
             "validation_split": 0.2,
             "ferplus_weight": 1.0,
+            "mixup": 0.2,
+            "cutmix": 1.0,
             "ema": 0.9,
             "small_px": 24,
             "small_epochs": 1,

@@ -28,6 +28,7 @@ from mien.train.data import Dataset, hold_out, vote_distribution
 from mien.train.devices import Devices, open_devices
 from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
+from mien.train.mix import Batch, mix
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
 from mien.train.session import KerasSession
@@ -258,10 +259,15 @@ class _Run:
     ) -> tuple[float, float]:
         how = self.recipe.preprocessing.augment_by()
         crops = augment(self.dataset.crops[rows], how, generator, size_px)
+        batch = Batch(
+            crops.astype(np.float32),
+            targets={head: self.targets[head][rows] for head in self.heads},
+            weights={head: self.weights[head][rows] for head in self.heads},
+        )
+        training = self.recipe.training
+        batch = mix(batch, training.mixup, training.cutmix, generator)
         self.optimiser.learning_rate.assign(rate)
-        targets = {head: self.targets[head][rows] for head in self.heads}
-        weights = {head: self.weights[head][rows] for head in self.heads}
-        results = self.devices.step(self.model, (crops.astype(np.float32), targets, weights))
+        results = self.devices.step(self.model, tuple(batch))
         self._average()
         accuracy = next(value for name, value in results.items() if name.endswith("accuracy"))
         return results["loss"], accuracy

@@ -50,6 +50,9 @@ class TrainingPart(_Part):
         ferplus_weight: weight of the loss against the FER+ votes; 0 trains the labels alone.
         teacher_weight: part of the targets that is the teachers' probabilities; see
             :mod:`mien.train.distill`.
+        mixup: blend pairs of pictures by shares from Beta(mixup, mixup); 0 for none.
+        cutmix: paste a box of one picture into another, by areas from Beta(cutmix, cutmix);
+            0 for none. See :mod:`mien.train.mix`.
         ema: decay per step of the averaged weights that are evaluated and kept; 0 for none.
         small_px: side of the pictures in the first ``small_epochs`` epochs.
         keep: which epoch's weights the run is for: the best on the held-out rows or the last.
@@ -71,6 +74,8 @@ class TrainingPart(_Part):
     label_smoothing: _Fraction = 0.0
     ferplus_weight: Annotated[float, Field(ge=0)] = 0.0
     teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=10)] = 0.0
     ema: _Fraction = 0.0
     small_px: Annotated[int, Field(ge=16, le=48)] = 48
     small_epochs: Annotated[int, Field(ge=0)] = 0
