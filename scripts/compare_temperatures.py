@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.confidence import Probabilities, expected_calibration_error, softmax
+from mien.confidence import expected_calibration_error, softmax
 from mien.train.audit import OPINIONS
 from mien.train.data import Dataset, hold_out, load
 from mien.train.evaluate import classify, truth_of
+from mien.train.metrics import ece_by_chance
 from mien.train.session import open_any_session
 
 REPEATS = 100
@@ -136,8 +137,8 @@ def report(head: str, held: Rows, public: Rows) -> None:
         )
         if score == "Brier":
             perfect = (
-                noise_alone(held.probabilities[index]),
-                noise_alone(public.probabilities[index]),
+                ece_by_chance(held.probabilities[index]),
+                ece_by_chance(public.probabilities[index]),
             )
     print(
         f"\nECE of rows whose labels are drawn from the probabilities themselves: "
@@ -147,16 +148,6 @@ def report(head: str, held: Rows, public: Rows) -> None:
 
 def ece(rows: Rows, index: int, chosen: NDArray[np.int64]) -> float:
     return expected_calibration_error(rows.probabilities[index][chosen], rows.truth[chosen])
-
-
-def noise_alone(probabilities: Probabilities, repeats: int = 100) -> float:
-    """Return the mean ECE of perfect probabilities on as many rows."""
-    generator = np.random.default_rng(0)
-    errors = []
-    for _ in range(repeats):
-        drawn = probabilities.cumsum(axis=1) > generator.random((len(probabilities), 1))
-        errors.append(expected_calibration_error(probabilities, drawn.argmax(axis=1)))
-    return float(np.mean(errors))
 
 
 if __name__ == "__main__":

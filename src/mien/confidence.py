@@ -115,12 +115,17 @@ def expected_calibration_error(
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    index = calibration_bins(confidence, bins)
     weight = np.bincount(index, minlength=bins)
     gap = np.abs(
         np.bincount(index, confidence, minlength=bins) - np.bincount(index, right, minlength=bins)
     )
     return float(gap.sum() / max(weight.sum(), 1))
+
+
+def calibration_bins(confidence: NDArray[np.float64], bins: int = 15) -> NDArray[np.int64]:
+    """Return the number of each confidence's bin; bins are equally wide, closed above."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def fit_confidence(

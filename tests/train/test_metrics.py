@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mien.card import Confidence
+from mien.confidence import softmax
 from mien.errors import InputError
 from mien.train import metrics
 
@@ -110,6 +111,27 @@ def test_reliability_leaves_empty_bins_out() -> None:
     np.testing.assert_allclose(curve.x, [0.63, 0.98])
     np.testing.assert_allclose(curve.y, [0.5, 1.0])
     np.testing.assert_allclose(curve.weight, [2 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("top", "rows", "expected"),
+    [
+        (1.0, 50, 0.0),  # whoever is sure and right errs by nothing
+        (0.5, 1, 0.5),
+        (0.7, 2_000, np.sqrt(2 * 0.7 * 0.3 / (np.pi * 2_000))),  # mean distance of a normal value
+    ],
+)
+def test_true_confidences_err_by_chance_alone(top: float, rows: int, expected: float) -> None:
+    probabilities = np.tile([top, 1 - top], (rows, 1))
+
+    assert metrics.ece_by_chance(probabilities) == pytest.approx(expected, rel=0.15)
+
+
+def test_each_score_says_what_chance_alone_would_be() -> None:
+    scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(temperature=2.0))
+
+    probabilities = softmax(FOUR, 2.0)
+    assert scores.ece_by_chance == metrics.ece_by_chance(probabilities) > 0
 
 
 def test_the_surest_are_answered_first() -> None:

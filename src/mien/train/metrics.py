@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 
 from mien.card import Confidence
-from mien.confidence import expected_calibration_error, softmax
+from mien.confidence import calibration_bins, expected_calibration_error, softmax
 from mien.errors import InputError
 from mien.types import Logits
 
@@ -32,12 +32,14 @@ __all__ = [
     "accuracy_and_loss",
     "accuracy_coverage",
     "accuracy_interval",
+    "ece_by_chance",
     "reliability",
     "score",
 ]
 
 _Truth = NDArray[np.integer[Any]]
 _BOOTSTRAPS = 10_000
+_CHANCES = 100
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Scores:
         accuracy_interval: bootstrap over rows, 95 %.
         nll: negative log-likelihood in nats, after the card's temperature.
         ece: expected calibration error over 15 bins, after the card's temperature.
+        ece_by_chance: what ``ece`` would be on average were every confidence true; see
+            :func:`ece_by_chance`.
         set_coverage: part of the prediction sets that hold the true label.
         mean_set_size: labels in a prediction set.
         set_sizes: the sets by their number of labels, from one label to all.
@@ -94,6 +98,7 @@ class Scores:
     top2_accuracy: float
     nll: float
     ece: float
+    ece_by_chance: float
     set_coverage: float
     mean_set_size: float
     set_sizes: tuple[SetSize, ...]
@@ -143,6 +148,7 @@ def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Co
         top2_accuracy=float(top_k_accuracy_score(truth, probabilities, k=2, labels=columns)),
         nll=float(log_loss(truth, probabilities, labels=columns)),
         ece=expected_calibration_error(probabilities, truth),
+        ece_by_chance=ece_by_chance(probabilities),
         set_coverage=float(chosen[np.arange(len(truth)), truth].mean()),
         mean_set_size=float(chosen.sum(axis=1).mean()),
         set_sizes=_set_sizes(chosen, truth),
@@ -181,11 +187,28 @@ def accuracy_interval(right: NDArray[np.bool_], seed: int = 0) -> Interval:
     return Interval(float(low), float(high))
 
 
+def ece_by_chance(probabilities: NDArray[np.float64], bins: int = 15, seed: int = 0) -> float:
+    """Return the mean calibration error of as many rows whose confidences are all true.
+
+    Of few rows, more or fewer than promised are right by chance, and the error counts
+    either; one that is not above this shows nothing wrong.
+
+    Source:
+        Broecker and Smith, "Increasing the Reliability of Reliability Diagrams", Weather and
+        Forecasting, 2007: consistency resampling.
+    """
+    top = probabilities.max(axis=1)
+    right = np.random.default_rng(seed).random((_CHANCES, len(top))) < top
+    cells = calibration_bins(top, bins) + bins * np.arange(_CHANCES)[:, None]
+    gaps = np.bincount(cells.ravel(), (right - top).ravel(), minlength=bins * _CHANCES)
+    return float(np.abs(gaps).sum() / (_CHANCES * max(len(top), 1)))
+
+
 def reliability(probabilities: NDArray[np.float64], truth: _Truth, bins: int = 15) -> Curve:
     """Return mean confidence and accuracy of each equally wide bin that holds rows."""
     top = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    index = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
+    index = calibration_bins(top, bins)
     count = np.bincount(index, minlength=bins)
     full = count > 0
     sums = (np.bincount(index, values, minlength=bins)[full] for values in (top, right))

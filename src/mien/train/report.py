@@ -146,14 +146,15 @@ def _overview(results: Sequence[Result]) -> str:
 
 def _how_sure(results: Sequence[Result]) -> str:
     lines = [
-        "| Split | ECE | Sets hold the truth | Labels in a set | Uncertain | Accuracy of the rest "
-        "| Accuracy of the surest 80 % |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| Split | ECE | By chance alone | Sets hold the truth | Labels in a set | Uncertain "
+        "| Accuracy of the rest | Accuracy of the surest 80 % |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for each in results:
         scores = each.scores
         lines.append(
-            f"| {each.name} | {scores.ece:.2%} | {scores.set_coverage:.2%} "
+            f"| {each.name} | {scores.ece:.2%} | {scores.ece_by_chance:.2%} "
+            f"| {scores.set_coverage:.2%} "
             f"| {scores.mean_set_size:.2f} | {scores.uncertain} ({1 - scores.answered:.1%}) "
             f"| {scores.accuracy_answered:.2%} | {scores.accuracy_at_80:.2%} |"
         )
@@ -179,7 +180,9 @@ def _in_words(result: Result) -> str:
         f"On {result.split}, prediction sets hold the true label in {scores.set_coverage:.1%} of "
         f"the cases, with {scores.mean_set_size:.2f} labels on average. `uncertain` marks "
         f"{scores.uncertain} of {scores.count} faces; the others are right in "
-        f"{scores.accuracy_answered:.1%}, and the surest 80 % in {scores.accuracy_at_80:.1%}."
+        f"{scores.accuracy_answered:.1%}, and the surest 80 % in {scores.accuracy_at_80:.1%}. "
+        f"The calibration error is {scores.ece:.1%}; were every confidence true, it would be "
+        f"{scores.ece_by_chance:.1%}, by chance alone."
     )
 
 
