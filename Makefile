@@ -17,7 +17,7 @@ run: $(CORE)  ## read the faces of IMAGE and write an annotated picture
 	$(BIN)/mien predict "$(IMAGE)" --annotate annotated
 
 test: $(DEV)  ## run all tests; the core must be covered to 90 %
-	$(BIN)/python -m pytest tests/ --cov=mien --cov-report=
+	$(BIN)/python -m pytest tests/ -n auto --maxprocesses 4 --dist loadfile --cov=mien --cov-report=
 	$(BIN)/python -m coverage report --include='src/mien/*.py' --fail-under=90 --skip-covered
 
 check: $(DEV)  ## format, lint, types and layers

@@ -154,7 +154,9 @@ class TestLargePhotos:
         assert np.array(one.face.box) == pytest.approx(np.array(full.face.box), abs=6)
         assert np.array(one.face.landmarks) == pytest.approx(np.array(full.face.landmarks), abs=6)
 
-    @pytest.mark.parametrize("detector", [CenterFace(min_face_px=20), find_tiles], ids=str)
+    @pytest.mark.parametrize(
+        "detector", [CenterFace(min_face_px=20), find_tiles], ids=["CenterFace", "tiles"]
+    )
     def test_a_detector_of_other_needs_gets_all_pixels(
         self, detector: Detector, photo: bytes
     ) -> None:

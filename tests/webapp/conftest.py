@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 
@@ -16,6 +17,12 @@ from mien.predictor import Predictor
 from .fakes import fake_predictor
 
 MakeZip = Callable[[dict[str, bytes]], io.BytesIO]
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the main module back: Streamlit's tests leave a page there, which new processes run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture

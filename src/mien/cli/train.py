@@ -32,7 +32,9 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="A recipe that ships with mien: glance-57m, glance.", metavar="NAME"),
+        typer.Option(
+            help="A recipe that ships with mien: glance, glance-57m, standard-cnn.", metavar="NAME"
+        ),
     ] = None,
     run: Annotated[
         Path | None,
