@@ -32,6 +32,7 @@ BAD = {
     "all held out": ("training: {validation_split: 1.0}", r"training\.validation_split"),
     "warm-up too long": ("training: {epochs: 5, warmup_epochs: 5}", "warmup_epochs is 5"),
     "minimum above peak": ("training: {min_learning_rate: 1}", "min_learning_rate is above"),
+    "votes for nobody": ("training: {teacher_votes: true}", "teacher_votes is on"),
     "flip": ("preprocessing: {augmentation: {horizontal_flip: 2}}", "horizontal_flip"),
     "normalisation": ("preprocessing: {normalisation: minmax}", r"preprocessing\.normalisation"),
     "two at once": ("training: {epochs: 0, batch: 1}", r"training\.epochs.*unknown key"),

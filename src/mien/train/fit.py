@@ -29,6 +29,7 @@ from mien.train.devices import Devices, open_devices
 from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
 from mien.train.mix import Batch, mix
+from mien.train.pool import with_votes
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
 from mien.train.session import KerasSession
@@ -159,6 +160,10 @@ class _Run:
         self.targets, self.weights = _targets(dataset, self.heads, training)
         if teachers:
             answers = teacher_targets(teachers, dataset, self.heads)
+            if training.teacher_votes:
+                answers["emotion"] = with_votes(
+                    answers["emotion"], dataset, self.rows, self.held_out
+                )
             self.targets = blend(self.targets, answers, training.teacher_weight)
         self.optimiser = _optimiser(training)
         self.model.compile(

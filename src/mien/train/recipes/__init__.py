@@ -50,6 +50,8 @@ class TrainingPart(_Part):
         ferplus_weight: weight of the loss against the FER+ votes; 0 trains the labels alone.
         teacher_weight: part of the targets that is the teachers' probabilities; see
             :mod:`mien.train.distill`.
+        teacher_votes: pool the teachers' probabilities with what the FER+ votes say of
+            FER2013's label; see :mod:`mien.train.pool`.
         mixup: blend pairs of pictures by shares from Beta(mixup, mixup); 0 for none.
         cutmix: paste a box of one picture into another, by areas from Beta(cutmix, cutmix);
             0 for none. See :mod:`mien.train.mix`.
@@ -74,6 +76,7 @@ class TrainingPart(_Part):
     label_smoothing: _Fraction = 0.0
     ferplus_weight: Annotated[float, Field(ge=0)] = 0.0
     teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    teacher_votes: bool = False
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=10)] = 0.0
     ema: _Fraction = 0.0
@@ -90,6 +93,8 @@ class TrainingPart(_Part):
             )
         if self.min_learning_rate > self.learning_rate:
             raise ValueError("min_learning_rate is above learning_rate")
+        if self.teacher_votes and self.teacher_weight == 0:
+            raise ValueError("teacher_votes is on and teacher_weight is 0: set it, 0.5 for one")
         return self
 
 

@@ -1,0 +1,92 @@
+"""What networks and FER+'s voters say of FER2013's label together, as a target.
+
+Ten people who looked at a picture know something about its label that no network trained on
+these pictures does, and the other way round. Both are asked, and their opinions multiplied,
+each to a power that makes the product as good as it can be on rows held out.
+
+Source:
+    Genest and Zidek, "Combining Probability Distributions", Statistical Science, 1986: the
+    logarithmic opinion pool.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from mien.errors import ConfigError
+from mien.train.data import Dataset
+from mien.types import EMOTIONS
+
+__all__ = ["pool", "vote_opinion", "with_votes"]
+
+_Opinion = NDArray[np.float32]
+_Rows = NDArray[np.int64]
+
+_LEAST = 1e-6  # no opinion may forbid a label
+
+
+def with_votes(teachers: _Opinion, dataset: Dataset, rows: _Rows, held_out: _Rows) -> _Opinion:
+    """Return the teachers' probabilities of each label, pooled with the voters'.
+
+    Args:
+        teachers: float32 (N, 7), rows as in ``dataset``, columns as in ``EMOTIONS``.
+        rows: those trained on; what votes mean is learned from them.
+        held_out: those that the powers are fitted on.
+
+    Returns:
+        float32 (N, 7), rows summing to 1.
+
+    Raises:
+        ConfigError: there are no votes, or nothing is held out.
+    """
+    if dataset.votes is None or len(held_out) == 0:
+        raise ConfigError(
+            "the recipe asks the voters (teacher_votes): give --votes fer2013new.csv, and hold "
+            "rows out (validation_split above 0)"
+        )
+    opinions = [teachers, vote_opinion(dataset.votes, dataset.emotion, rows)]
+    return pool(opinions, dataset.emotion, held_out)
+
+
+def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opinion:
+    """Return how probable each label is given a picture's votes alone.
+
+    Multinomial logistic regression on the counts and their logarithms: 147 numbers, which
+    cannot learn single rows by heart.
+
+    Args:
+        votes: (N, 10), FER+'s categories.
+        labels: (N,) columns of ``EMOTIONS``, of which ``rows`` are looked at.
+
+    Returns:
+        float32 (N, 7); a label that is not among the rows has probability 0.
+    """
+    counts = votes.astype(np.float64)
+    features = np.hstack([counts / 10, np.log1p(counts)])
+    model = LogisticRegression(max_iter=2000).fit(features[rows], labels[rows])
+    opinion = np.zeros((len(votes), len(EMOTIONS)), np.float32)
+    opinion[:, model.classes_] = model.predict_proba(features)
+    return opinion
+
+
+def pool(opinions: list[_Opinion], labels: _Rows, held_out: _Rows) -> _Opinion:
+    """Multiply opinions (N, C), each to the power that is best for the rows held out."""
+    logs = np.log(np.maximum(np.stack(opinions), _LEAST)).astype(np.float64)
+
+    def cross_entropy(powers: NDArray[np.float64]) -> float:
+        log_product = _log_product(powers, logs[:, held_out])
+        return float(-log_product[np.arange(len(held_out)), labels[held_out]].mean())
+
+    even = np.full(len(opinions), 1 / len(opinions))
+    powers = minimize(cross_entropy, even, bounds=[(0, 2)] * len(opinions)).x
+    return np.exp(_log_product(powers, logs)).astype(np.float32)
+
+
+def _log_product(powers: NDArray[np.float64], logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    product = np.tensordot(powers, logs, axes=1)
+    product -= product.max(axis=1, keepdims=True)
+    normalised: NDArray[np.float64] = product - np.log(np.exp(product).sum(axis=1, keepdims=True))
+    return normalised
