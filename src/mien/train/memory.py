@@ -2,7 +2,7 @@
 
 A step takes gigabytes for its activations and gives them back; the next one takes the same
 again. By default glibc hands such blocks to the kernel each time, which must then map and
-clear them anew, page by page: a third of a step of ``standard_cnn`` went there
+clear them anew, page by page: 15 to 19 % of a step of ``standard_cnn`` went there
 (``benchmarks/train_step.py --keep-memory``, docs/performance.md).
 """
 
