@@ -2,7 +2,6 @@
 
     KERAS_BACKEND=torch python benchmarks/train_step.py glance
     KERAS_BACKEND=tensorflow python benchmarks/train_step.py glance
-    KERAS_BACKEND=torch python benchmarks/train_step.py glance --keep-memory    # as mien train does
 
 The two variants take turns, so that a noisy machine hurts both alike; prints the median
 step of each in milliseconds and the ratio.
@@ -18,7 +17,6 @@ import keras
 import numpy as np
 
 from mien.train import nets
-from mien.train.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -26,10 +24,7 @@ def main() -> None:
     parser.add_argument("architecture", nargs="?", default="glance", choices=nets.NETS)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--keep-memory", action="store_true")
     options = parser.parse_args()
-    if options.keep_memory:
-        keep_freed_memory()
 
     models = {
         "plain": _compiled(options.architecture, direct=False),

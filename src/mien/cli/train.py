@@ -144,9 +144,7 @@ def _train(
     again: str,
 ) -> None:
     from mien.train.fit import fit
-    from mien.train.memory import keep_freed_memory
 
-    keep_freed_memory()
     with steps_bar() as progress:
         task = progress.add_task("starting", total=None)
 
