@@ -17,7 +17,8 @@ import numpy as np
 
 from mien.train.data import hold_out, load
 from mien.train.distill import teacher_targets
-from mien.train.pool import vote_opinion, with_votes
+from mien.train.metrics import accuracy_and_loss
+from mien.train.pool import pool, vote_opinion
 from mien.train.session import open_any_session
 
 
@@ -31,22 +32,17 @@ def main() -> None:
     training = open_any_session(options.teachers[0]).card.recipe["training"]
     rows, held_out = hold_out(dataset, training["validation_split"], training["seed"])
     teachers = teacher_targets(options.teachers, dataset, ("emotion",))["emotion"]
-    assert dataset.votes is not None
-    opinions = {
-        "the teachers": teachers,
-        "the voters": vote_opinion(dataset.votes, dataset.emotion, rows),
-        "both": with_votes(teachers, dataset, rows, held_out),
-    }
+    voters = vote_opinion(dataset.votes, dataset.emotion, rows)
+    both = pool([teachers, voters], dataset.emotion, held_out)
     parts = {"held out": held_out, "trained on": rows, "PublicTest": dataset.rows("PublicTest")}
     print(f"| asked | {' | '.join(parts)} |\n|---|{'---:|' * len(parts)}")
-    for asked, opinion in opinions.items():
-        cells = []
-        for chosen in parts.values():
-            truth = dataset.emotion[chosen]
-            right = (opinion[chosen].argmax(axis=1) == truth).mean()
-            entropy = -np.log(opinion[chosen, truth]).mean()
-            cells.append(f"{right:.1%}, {entropy:.3f}")
-        print(f"| {asked} | {' | '.join(cells)} |")
+    for asked, opinion in (("the teachers", teachers), ("the voters", voters), ("both", both)):
+        figures = [
+            accuracy_and_loss(np.log(opinion[chosen]), dataset.emotion[chosen])
+            for chosen in parts.values()
+        ]
+        cells = " | ".join(f"{accuracy:.1%}, {loss:.3f}" for accuracy, loss in figures)
+        print(f"| {asked} | {cells} |")
 
 
 if __name__ == "__main__":

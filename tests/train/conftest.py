@@ -1,4 +1,4 @@
-"""The drawn faces, on disk and in memory."""
+"""The drawn faces, on disk and in memory, and a short run on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from tests.drawn import write_csvs
 
 from mien.train.data import Dataset, join_votes, read_csv
+from mien.train.recipes import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,11 @@ def drawn(csvs: tuple[Path, Path]) -> Dataset:
     """The drawn faces with votes: 84 Training, 21 PublicTest, 14 PrivateTest."""
     data, votes = csvs
     return join_votes(read_csv(data), votes)
+
+
+def recipe(**changes: object) -> Recipe:
+    """A run of one short epoch; ``changes`` are keys of its part ``training``."""
+    content = {"batch_size": 16, "epochs": 1, "warmup_epochs": 0, "validation_split": 0.2}
+    return Recipe.model_validate(
+        {"model": {"architecture": "glance"}, "training": content | changes}
+    )

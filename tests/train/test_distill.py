@@ -15,14 +15,9 @@ from mien.train.distill import blend, teacher_targets
 from mien.train.recipes import Recipe
 from mien.types import EMOTIONS
 
+from .conftest import recipe
+
 ROOT = Path(__file__).parents[2]
-
-
-def recipe(**changes: object) -> Recipe:
-    content = {"batch_size": 16, "epochs": 1, "warmup_epochs": 0, "validation_split": 0.2}
-    return Recipe.model_validate(
-        {"model": {"architecture": "glance"}, "training": content | changes}
-    )
 
 
 def test_targets_are_the_calibrated_mean_over_a_crop_and_its_mirror_image(

@@ -17,6 +17,8 @@ from mien.train import runs
 from mien.train.data import Dataset
 from mien.train.recipes import Recipe, TrainingPart
 
+from .conftest import recipe
+
 ROOT = Path(__file__).parents[2]
 BACKENDS = ("tensorflow", "torch")
 
@@ -137,13 +139,6 @@ def test_the_first_step_moves_a_little() -> None:
     assert learning_rate_at(0.0, training(warmup_epochs=0)) == pytest.approx(0.1)
 
 
-def recipe(**changes: object) -> Recipe:
-    content = {"batch_size": 16, "epochs": 2, "warmup_epochs": 0, "validation_split": 0.2}
-    return Recipe.model_validate(
-        {"model": {"architecture": "glance"}, "training": content | changes}
-    )
-
-
 def test_votes_are_asked_for(tmp_path: Path, drawn: Dataset) -> None:
     from dataclasses import replace
 
@@ -161,7 +156,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(
     monkeypatch.setattr(fit, "learning_rate_at", lambda epoch, _: 1e-3 if epoch < 1 else 1e30)
 
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch 2.*lower learning_rate"):
-        fit.fit(recipe(), drawn, tmp_path)
+        fit.fit(recipe(epochs=2), drawn, tmp_path)
     kept = runs.load_arrays(tmp_path / "checkpoint.npz")
     assert int(kept["epochs"]) == 1
     assert all(np.isfinite(array).all() for name, array in kept.items() if name[0] in "vw")
@@ -172,7 +167,7 @@ def test_the_references_network_and_optimiser_train_on_small_pictures_too(
 ) -> None:
     from mien.train.fit import fit
 
-    settings = recipe(batch_size=64, epochs=1, small_epochs=1, small_px=24).to_dict()
+    settings = recipe(batch_size=64, small_epochs=1, small_px=24).to_dict()
     settings["model"]["architecture"] = "mini_xception"
 
     log = fit(Recipe.model_validate(settings), drawn, tmp_path)

@@ -13,8 +13,9 @@ from mien.errors import ConfigError
 from mien.train.data import Dataset
 from mien.train.fit import fit
 from mien.train.pool import pool, vote_opinion, with_votes
-from mien.train.recipes import Recipe
 from mien.types import EMOTIONS
+
+from .conftest import recipe
 
 _COUNT = 3_000
 
@@ -95,24 +96,10 @@ def test_what_is_missing_is_said(drawn: Dataset, missing: str) -> None:
 
 
 def test_a_run_is_taught_by_both(tmp_path: Path, drawn: Dataset) -> None:
-    recipe = Recipe.model_validate(
-        {
-            "model": {"architecture": "glance"},
-            "training": {
-                "batch_size": 16,
-                "epochs": 1,
-                "warmup_epochs": 0,
-                "validation_split": 0.2,
-                "teacher_weight": 1.0,
-            },
-        }
-    )
     teacher = write_tiny_model(tmp_path)
     losses = []
-    for name, chosen in (
-        ("networks", recipe),
-        ("voters", recipe.with_training(teacher_votes=True)),
-    ):
+    for name, teacher_votes in (("networks", False), ("voters", True)):
+        chosen = recipe(teacher_weight=1.0, teacher_votes=teacher_votes)
         log = fit(chosen, drawn, tmp_path / name, teachers=[teacher])
         losses.append(log[-1].loss)
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from mien.confidence import softmax
 from mien.errors import ConfigError
 from mien.train.data import Dataset
 from mien.types import EMOTIONS
@@ -75,18 +77,12 @@ def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opi
 def pool(opinions: list[_Opinion], labels: _Rows, held_out: _Rows) -> _Opinion:
     """Multiply opinions (N, C), each to the power that is best for the rows held out."""
     logs = np.log(np.maximum(np.stack(opinions), _LEAST)).astype(np.float64)
+    known, truth = logs[:, held_out], labels[held_out]
 
     def cross_entropy(powers: NDArray[np.float64]) -> float:
-        log_product = _log_product(powers, logs[:, held_out])
-        return float(-log_product[np.arange(len(held_out)), labels[held_out]].mean())
+        product = log_softmax(np.tensordot(powers, known, axes=1), axis=1)
+        return float(-product[np.arange(len(truth)), truth].mean())
 
     even = np.full(len(opinions), 1 / len(opinions))
     powers = minimize(cross_entropy, even, bounds=[(0, 2)] * len(opinions)).x
-    return np.exp(_log_product(powers, logs)).astype(np.float32)
-
-
-def _log_product(powers: NDArray[np.float64], logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    product = np.tensordot(powers, logs, axes=1)
-    product -= product.max(axis=1, keepdims=True)
-    normalised: NDArray[np.float64] = product - np.log(np.exp(product).sum(axis=1, keepdims=True))
-    return normalised
+    return softmax(np.tensordot(powers, logs, axes=1)).astype(np.float32)
