@@ -116,6 +116,33 @@ def test_weights_of_another_network_do_not_start_this_one(tmp_path: Path, drawn:
             tmp_path / "run",
             start=ROOT / "models" / "best_model.keras",
         )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("architecture", ["mini_xception", "standard_cnn"])
+def test_layers_that_are_numbered_anew_still_start_the_same_network(
+    architecture: str, tmp_path: Path, drawn: Dataset
+) -> None:
+    import keras
+
+    from mien.train import nets
+    from mien.train.fit import fit
+
+    start = tmp_path / "start.keras"
+    given = nets.build(architecture)
+    given.save(start)
+    write_card(make_card(start), tmp_path / "start.card.json")
+    settings = recipe(learning_rate=1e-9, min_learning_rate=0.0, batch_size=100).to_dict()
+    settings["model"]["architecture"] = architecture
+
+    fit(Recipe.model_validate(settings), drawn, tmp_path / "run", start=start)
+
+    kept = runs.trained_model(tmp_path / "run")
+    assert keras.saving.load_model(start, compile=False).layers[2].name != kept.layers[2].name
+    kernels = [layer.kernel for layer in given.layers if isinstance(layer, keras.layers.Conv2D)]
+    taken = [layer.kernel for layer in kept.layers if isinstance(layer, keras.layers.Conv2D)]
+    for before, after in zip(kernels, taken, strict=True):
+        np.testing.assert_allclose(np.asarray(after), np.asarray(before), atol=1e-5)
 
 
 def test_a_student_begins_where_its_start_ends_and_learns_from_the_teacher(

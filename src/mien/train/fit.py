@@ -96,9 +96,10 @@ def fit(
         )
     opened = open_devices(devices, recipe.training.batch_size)
     origins = runs.Origins.of(start, teachers)
-    runs.open_folder(run_dir, recipe, dataset, origins, resume=resume)
+    runs.check_folder(run_dir, recipe, dataset, origins, resume=resume)
     with opened.scope():
         run = _Run(recipe, dataset, run_dir, start, teachers, opened)
+    runs.open_folder(run_dir, recipe, dataset, origins, resume=resume)
     log = run.restore() if resume else []
     try:
         for epoch in range(len(log), recipe.training.epochs):
@@ -326,12 +327,19 @@ class _Run:
 
 
 def _begin_with(model: keras.Model, start: Path) -> None:
-    """Take over the weights of every layer that both networks have by name and shape."""
+    """Take over a network's weights: all in order, or each layer that both have by name and shape.
+
+    Keras numbers layers without a name through a whole process, so that the same network
+    may have other names next time; their order stays.
+    """
     found = KerasSession(start).weights()
+    layers = [layer for layer in model.layers if layer.weights]
+    if [_shapes(layer.weights) for layer in layers] == [_shapes(w) for w in found.values()]:
+        found = dict(zip((layer.name for layer in layers), found.values(), strict=True))
     taken = 0
-    for layer in model.layers:
+    for layer in layers:
         weights = found.get(layer.name, [])
-        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+        if _shapes(weights) == _shapes(layer.weights):
             layer.set_weights(weights)
             taken += layer.count_params()
     if taken < _LEAST_SHARED * model.count_params():
@@ -339,6 +347,10 @@ def _begin_with(model: keras.Model, start: Path) -> None:
             f"{start} is not a start for {model.name}: they have {taken:,} of "
             f"{model.count_params():,} weights in common, by name and shape of their layers"
         )
+
+
+def _shapes(weights: Sequence[NDArray[np.float32] | keras.Variable]) -> list[tuple[int, ...]]:
+    return [tuple(w.shape) for w in weights]
 
 
 def _targets(

@@ -88,6 +88,45 @@ class Origins:
         return cls(start and sha256_of(start), tuple(sha256_of(path) for path in teachers))
 
 
+def check_folder(
+    run_dir: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    origins: Origins = Origins(),
+    *,
+    resume: bool,
+) -> bool:
+    """Make sure that a run may begin in a folder, or the one in it be continued.
+
+    Returns:
+        Whether there is a run in it.
+
+    Raises:
+        ConfigError: the folder holds a run and ``resume`` is off, or the recipe, the start
+            or the teachers differ.
+        TrainingError: the run was trained on other data.
+    """
+    stored = run_dir / "recipe.yaml"
+    if not stored.exists():
+        return False
+    if not resume:
+        raise ConfigError(
+            f"{run_dir} already holds a run: continue it with --resume, or choose another folder"
+        )
+    if load_recipe(stored) != recipe:
+        raise ConfigError(
+            f"the recipe differs from the one in {stored}: a run is continued "
+            "with the recipe it began with"
+        )
+    if read_origins(run_dir) != origins:
+        raise ConfigError(
+            f"the run in {run_dir} began with other weights or teachers: "
+            "give the same --start and --teacher"
+        )
+    check_same_data(run_dir, dataset)
+    return True
+
+
 def open_folder(
     run_dir: Path,
     recipe: Recipe,
@@ -96,37 +135,18 @@ def open_folder(
     *,
     resume: bool,
 ) -> None:
-    """Begin a run in a folder, or make sure that the one in it may be continued.
+    """Write down in a folder what a new run is; :func:`check_folder` comes before.
 
     Raises:
-        ConfigError: the folder holds a run and ``resume`` is off, or the recipe, the start
-            or the teachers differ.
-        TrainingError: the run was trained on other data.
+        ConfigError, TrainingError: as :func:`check_folder`.
     """
-    stored = run_dir / "recipe.yaml"
-    if stored.exists():
-        if not resume:
-            raise ConfigError(
-                f"{run_dir} already holds a run: continue it with --resume, "
-                "or choose another folder"
-            )
-        if load_recipe(stored) != recipe:
-            raise ConfigError(
-                f"the recipe differs from the one in {stored}: a run is continued "
-                "with the recipe it began with"
-            )
-        if read_origins(run_dir) != origins:
-            raise ConfigError(
-                f"the run in {run_dir} began with other weights or teachers: "
-                "give the same --start and --teacher"
-            )
-        check_same_data(run_dir, dataset)
+    if check_folder(run_dir, recipe, dataset, origins, resume=resume):
         return
     with replacing(run_dir / "data.json") as beside:
         beside.write_text(json.dumps(_described(dataset)) + "\n", encoding="utf-8")
     with replacing(run_dir / "origins.json") as beside:
         beside.write_text(json.dumps(asdict(origins)) + "\n", encoding="utf-8")
-    with replacing(stored) as beside:  # last: a folder with a recipe is a whole run folder
+    with replacing(run_dir / "recipe.yaml") as beside:  # last: a folder with a recipe is a whole run folder
         beside.write_text(recipe.to_yaml(), encoding="utf-8")
 
 
