@@ -19,6 +19,7 @@ from mien.train import fit as training
 from mien.train.data import Dataset, load
 from mien.train.nets.parts import (
     DirectConv2D,
+    DirectMaxPooling2D,
     DirectSeparableConv2D,
     FusedBatchNormalization,
 )
@@ -83,7 +84,7 @@ def compare_normalisations(folder: Path) -> None:
     (folder / "differences.txt").write_text(repr(differences))
 
 
-def compare_convolutions(folder: Path) -> None:
+def compare_direct_layers(folder: Path) -> None:
     """Write, for each kind and stride, the largest differences from Keras' own layer."""
     generator = np.random.default_rng(0)
     layers = keras.layers
@@ -107,7 +108,19 @@ def compare_convolutions(folder: Path) -> None:
                 differences[own.__name__, shape, stride] = max(
                     float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True)
                 )
-    (folder / "convolutions.txt").write_text(repr(differences))
+    for shape in ((2, 8, 8, 3), (2, 7, 10, 3)):
+        for size, padding in ((2, "valid"), (3, "valid"), (2, "same"), (3, "same"), (5, "same")):
+            pair = [
+                layer(size, strides=2, padding=padding)
+                for layer in (layers.MaxPooling2D, DirectMaxPooling2D)
+            ]
+            pictures = generator.normal(0, 1, shape).astype(np.float32)
+            upstream = generator.normal(0, 1, pair[0].compute_output_shape(shape))
+            a, b = (_gradients(layer, pictures, upstream.astype(np.float32)) for layer in pair)
+            differences[f"MaxPooling2D {size} {padding}", shape, 2] = max(
+                float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True)
+            )
+    (folder / "direct_layers.txt").write_text(repr(differences))
 
 
 def _through(
@@ -154,7 +167,7 @@ if __name__ == "__main__":
     actions = {
         "train-and-be-killed": train_and_be_killed,
         "go-on": go_on,
-        "compare-convolutions": compare_convolutions,
+        "compare-direct-layers": compare_direct_layers,
         "compare-normalisations": compare_normalisations,
     }
     *names, path = sys.argv[1:]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.train.nets.parts import NetOptions, conv, head, norm, separable
+from mien.train.nets.parts import NetOptions, conv, head, max_pool, norm, separable
 from mien.types import EMOTIONS
 
 __all__ = ["build"]
@@ -29,7 +29,7 @@ def build(options: NetOptions) -> keras.Model:
         residual = conv(x, filters, 1, options, stride=2)
         x = layers.ReLU()(norm(separable(x, filters, options), options))
         x = separable(x, filters, options)
-        x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+        x = max_pool(x, 3, options, padding="same")
         x = layers.Add()([x, residual])
     x = layers.GlobalAveragePooling2D()(x)
     for units, rate in ((256, 0.5), (128, 0.3)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.train.nets.parts import NetOptions, conv, head, norm
+from mien.train.nets.parts import NetOptions, conv, head, max_pool, norm
 from mien.types import EMOTIONS
 
 __all__ = ["build"]
@@ -23,7 +23,7 @@ def build(options: NetOptions) -> keras.Model:
     for filters in (64, 128, 256, 512):
         for _ in range(2):
             x = layers.ReLU()(norm(conv(x, filters, 3, options), options))
-        x = layers.MaxPooling2D(2)(x)
+        x = max_pool(x, 2, options)
         x = layers.Dropout(0.25 * options.dropout)(x)
     x = layers.GlobalAveragePooling2D()(x)
     for units, rate in ((1024, 0.5), (256, 0.5)):
