@@ -146,7 +146,8 @@ def open_folder(
         beside.write_text(json.dumps(_described(dataset)) + "\n", encoding="utf-8")
     with replacing(run_dir / "origins.json") as beside:
         beside.write_text(json.dumps(asdict(origins)) + "\n", encoding="utf-8")
-    with replacing(run_dir / "recipe.yaml") as beside:  # last: a folder with a recipe is a whole run folder
+    # The recipe comes last: a folder that has one is a whole run folder.
+    with replacing(run_dir / "recipe.yaml") as beside:
         beside.write_text(recipe.to_yaml(), encoding="utf-8")
 
 
