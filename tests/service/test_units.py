@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from starlette.datastructures import Headers
 
 from mien.errors import ConfigError
-from mien.service.access import Access, RateLimiter, is_loopback, origin_allowed
+from mien.hosts import is_loopback
+from mien.service.access import Access, RateLimiter, origin_allowed
 from mien.service.batching import MicroBatcher
 from mien.service.errors import ServiceError
 from mien.service.logs import JsonLines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from mien.cli.options import Model
 from mien.errors import ConfigError, MissingExtra
+from mien.hosts import is_loopback
 
 __all__ = ["open_app"]
 
@@ -37,7 +37,7 @@ def open_app(
 
         mien app --port 9000 --no-browser
     """
-    if not (insecure or _is_loopback(host)):
+    if not (insecure or is_loopback(host)):
         raise ConfigError(
             f"{host} can be reached from other machines, and the page asks for no password: "
             "listen on 127.0.0.1, or say --insecure if a proxy checks who asks"
@@ -52,12 +52,3 @@ def open_app(
     flags = as_flags(server_address=host, server_port=port, server_headless=not browser)
     own = ["--model", str(model)] if model else []
     sys.exit(cli.main(["run", str(script), *flags, "--", *own], prog_name="mien app"))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from mien.service.errors import ServiceError
 from mien.service.settings import Settings
 
-__all__ = ["Access", "RateLimiter", "is_loopback", "origin_allowed"]
+__all__ = ["Access", "RateLimiter", "origin_allowed"]
 
 
 class RateLimiter:
@@ -116,16 +116,6 @@ def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
     if origin is None or origin in allowed:
         return True
     return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _caller(key: str, address: str) -> str:

@@ -15,8 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from mien.errors import ConfigError
+from mien.hosts import is_loopback
 from mien.predictor import Predictor
-from mien.service.access import is_loopback
 from mien.service.app import create_app, open_predictor
 from mien.service.deps import Services
 from mien.service.logs import configure
