@@ -12,13 +12,14 @@ from mien.train.nets.parts import NetOptions
 COSTS = {
     "glance": (1_584_047, 46_176_000),
     "glance_57m": (1_602_735, 56_792_832),
+    "glance_67m": (1_954_223, 67_409_664),
     "mini_xception": (900_000, 230_000_000),
     "standard_cnn": (5_500_000, 469_000_000),
 }
 
 
 def test_an_unknown_network_is_told() -> None:
-    with pytest.raises(ConfigError, match="choose one of glance, glance_57m, mini_xception"):
+    with pytest.raises(ConfigError, match="choose one of glance, glance_57m, glance_67m"):
         nets.build("resnet")
 
 
@@ -31,8 +32,9 @@ def test_networks_cost_what_they_should(name: str) -> None:
     assert summary.multiply_adds == pytest.approx(multiply_adds, rel=0.05)
 
 
-def test_glance_keeps_to_its_budget() -> None:
-    summary = nets.summarise(nets.build("glance"))
+@pytest.mark.parametrize("name", ["glance", "glance_67m"])
+def test_glance_keeps_to_its_budget(name: str) -> None:
+    summary = nets.summarise(nets.build(name))
 
     assert summary.parameters <= 2_000_000
     assert summary.multiply_adds <= 70_000_000
@@ -79,9 +81,22 @@ def test_only_glance_has_a_second_head() -> None:
     assert heads == {
         "glance": ("emotion", "ferplus"),
         "glance_57m": ("emotion", "ferplus"),
+        "glance_67m": ("emotion", "ferplus"),
         "mini_xception": ("emotion",),
         "standard_cnn": ("emotion",),
     }
+
+
+def test_the_deeper_glance_begins_with_the_answers_of_glance() -> None:
+    glance, deeper = (nets.logits_of(nets.build(name)) for name in ("glance", "glance_67m"))
+    for layer in deeper.layers:
+        if "block3" not in layer.name and layer.weights:
+            layer.set_weights(glance.get_layer(layer.name).get_weights())
+    crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype(np.float32)
+
+    before, after = (net.predict_on_batch(crops)["emotion"] for net in (glance, deeper))
+
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_can_be_switched_off() -> None:

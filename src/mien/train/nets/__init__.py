@@ -22,6 +22,7 @@ __all__ = ["HEADS", "NETS", "NetOptions", "Summary", "build", "logits_of", "summ
 NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
     "glance": glance.build,
     "glance_57m": glance.build_first,
+    "glance_67m": glance.build_deeper,
     "mini_xception": mini_xception.build,
     "standard_cnn": standard_cnn.build,
 }

@@ -22,11 +22,12 @@ from keras import layers
 from mien.train.nets.parts import NetOptions, conv, head, norm
 from mien.types import EMOTIONS
 
-__all__ = ["build", "build_first"]
+__all__ = ["build", "build_deeper", "build_first"]
 
 #: Filters and number of blocks of the stages at 24, 12, 6 and 3 pixels a side.
 _GLANCE = ((32, 0), (64, 2), (128, 2), (256, 1))
 _FIRST = ((32, 1), (64, 2), (128, 2), (256, 1))
+_DEEPER = ((32, 0), (64, 3), (128, 3), (256, 1))
 _FERPLUS_CLASSES = 8
 
 
@@ -38,6 +39,15 @@ def build(options: NetOptions) -> keras.Model:
 def build_first(options: NetOptions) -> keras.Model:
     """Build ``glance_57m``, which has a block at 24 x 24 more: where Glance's weights begin."""
     return _build("glance_57m", _FIRST, options)
+
+
+def build_deeper(options: NetOptions) -> keras.Model:
+    """Build ``glance_67m``, which has a block more at 12 x 12 and at 6 x 6.
+
+    A run that starts with Glance's weights starts with its answers, too: both blocks change
+    nothing at first, since their last normalisation begins at zero.
+    """
+    return _build("glance_67m", _DEEPER, options)
 
 
 def _build(name: str, stages: tuple[tuple[int, int], ...], options: NetOptions) -> keras.Model:

@@ -113,9 +113,10 @@ class DirectMaxPooling2D(layers.MaxPooling2D):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """Pool (N, H, W, C); other back ends, and padding at the beginning, as Keras does."""
+        if keras.backend.backend() != "torch":
+            return super().call(inputs)
         sizes = zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True)
-        begins = self.padding == "same" and any(_same_padding(*size)[0] for size in sizes)
-        if keras.backend.backend() != "torch" or begins:
+        if self.padding == "same" and any(_same_padding(*size)[0] for size in sizes):
             return super().call(inputs)
         from torch.nn import functional
 
