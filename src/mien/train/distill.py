@@ -42,7 +42,7 @@ def teacher_targets(
     cache_dir: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Targets:
-    """Return the mean probabilities of the teachers for every row, per head they all have.
+    """Return the mean probabilities for every row and head, of the teachers that have the head.
 
     Args:
         teachers: model files of any format, each with its card; their rows held out have to
@@ -55,19 +55,19 @@ def teacher_targets(
         float32 (N, C) per head, rows as in ``dataset``.
 
     Raises:
-        ConfigError: no head is common to all.
+        ConfigError: a teacher has none of the student's heads.
         ModelError: a teacher cannot be opened.
     """
     answers = [
         _answers(teacher, dataset, heads, cache_dir, progress, (index, len(teachers)))
         for index, teacher in enumerate(teachers)
     ]
-    common = [head for head in heads if all(head in answer for answer in answers)]
-    if not common:
-        raise ConfigError(f"the teachers share none of the student's heads {', '.join(heads)}")
+    for teacher, answer in zip(teachers, answers, strict=True):
+        if not answer:
+            raise ConfigError(f"{teacher} has none of the student's heads {', '.join(heads)}")
+    opinions = {head: [answer[head] for answer in answers if head in answer] for head in heads}
     return {
-        head: np.mean([answer[head] for answer in answers], axis=0, dtype=np.float32)
-        for head in common
+        head: np.mean(found, axis=0, dtype=np.float32) for head, found in opinions.items() if found
     }
 
 
