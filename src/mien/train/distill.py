@@ -27,7 +27,7 @@ from mien.train.data import Dataset
 from mien.train.files import replacing
 from mien.train.session import open_any_session
 
-__all__ = ["blend", "teacher_targets"]
+__all__ = ["Targets", "blend", "teacher_targets"]
 
 Targets = dict[str, NDArray[np.float32]]
 

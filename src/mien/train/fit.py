@@ -24,16 +24,15 @@ from mien.card import sha256_of
 from mien.errors import ConfigError, ModelError, TrainingError
 from mien.train import nets, runs
 from mien.train.augment import augment
-from mien.train.data import Dataset, hold_out, vote_distribution
+from mien.train.data import Dataset, hold_out
 from mien.train.devices import Devices, open_devices
-from mien.train.distill import blend, teacher_targets
 from mien.train.metrics import accuracy_and_loss
 from mien.train.mix import Batch, mix
-from mien.train.pool import with_votes
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
 from mien.train.session import KerasSession
-from mien.types import EMOTIONS, Crops
+from mien.train.targets import learned_from
+from mien.types import Crops
 
 __all__ = ["Progress", "fit", "learning_rate_at"]
 
@@ -158,14 +157,9 @@ class _Run:
         # A run that goes on from another one should not see its very pictures again.
         self.stream = [training.seed, int(sha256_of(start)[:8], 16) if start else 0]
         self.heads = tuple(self.model.output)
-        self.targets, self.weights = _targets(dataset, self.heads, training)
-        if teachers:
-            answers = teacher_targets(teachers, dataset, self.heads)
-            if training.teacher_votes:
-                answers["emotion"] = with_votes(
-                    answers["emotion"], dataset, self.rows, self.held_out
-                )
-            self.targets = blend(self.targets, answers, training.teacher_weight)
+        self.targets, self.weights = learned_from(
+            dataset, self.heads, training, teachers, self.rows, self.held_out
+        )
         self.optimiser = _optimiser(training)
         self.model.compile(
             self.optimiser,
@@ -351,29 +345,6 @@ def _begin_with(model: keras.Model, start: Path) -> None:
 
 def _shapes(weights: Sequence[NDArray[np.float32] | keras.Variable]) -> list[tuple[int, ...]]:
     return [tuple(w.shape) for w in weights]
-
-
-def _targets(
-    dataset: Dataset, heads: tuple[str, ...], training: TrainingPart
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
-    """Return soft targets and row weights for each head, over all rows of the data set."""
-    one_hot = np.eye(len(EMOTIONS), dtype=np.float32)[dataset.emotion]
-    weight = np.ones(len(dataset), np.float32)
-    if training.class_weight == "balanced":
-        counts = np.bincount(dataset.emotion[dataset.rows("Training")], minlength=len(EMOTIONS))
-        share = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        weight = share[dataset.emotion].astype(np.float32)
-    targets, weights = {"emotion": one_hot}, {"emotion": weight}
-    if "ferplus" in heads:
-        if dataset.votes is None and training.ferplus_weight > 0:
-            raise ConfigError(
-                "the recipe trains on FER+ votes (ferplus_weight above 0): "
-                "give --votes fer2013new.csv, or set ferplus_weight to 0"
-            )
-        votes = np.zeros((len(dataset), 10), np.float32) if dataset.votes is None else dataset.votes
-        targets["ferplus"], usable = vote_distribution(votes)
-        weights["ferplus"] = usable.astype(np.float32) * training.ferplus_weight
-    return targets, weights
 
 
 def _optimiser(training: TrainingPart) -> keras.optimizers.Optimizer:

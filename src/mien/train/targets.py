@@ -1,0 +1,76 @@
+"""What a run learns from: labels, FER+'s votes, and what teachers say, each row weighted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ConfigError
+from mien.train.data import Dataset, vote_distribution
+from mien.train.distill import Targets, blend, teacher_targets
+from mien.train.pool import with_votes
+from mien.train.recipes import TrainingPart
+from mien.types import EMOTIONS
+
+__all__ = ["learned_from"]
+
+_Rows = NDArray[np.int64]
+
+
+def learned_from(
+    dataset: Dataset,
+    heads: Sequence[str],
+    training: TrainingPart,
+    teachers: Sequence[Path],
+    rows: _Rows,
+    held_out: _Rows,
+) -> tuple[Targets, Targets]:
+    """Return what each head is to say of every row, and how much each row counts.
+
+    Args:
+        teachers: model files; may be none.
+        rows: those trained on, ``held_out`` the others of Training.
+
+    Returns:
+        Per head float32 (N, C), rows summing to 1 where they count, and float32 (N,); rows as
+        in ``dataset``.
+
+    Raises:
+        ConfigError: the recipe needs votes or rows held out and there are none, or a teacher
+            has none of the heads.
+        ModelError: a teacher cannot be opened.
+    """
+    targets = {"emotion": np.eye(len(EMOTIONS), dtype=np.float32)[dataset.emotion]}
+    weights = {"emotion": _class_weights(dataset, training)}
+    if "ferplus" in heads:
+        targets["ferplus"], weights["ferplus"] = _votes(dataset, training)
+    if not teachers:
+        return targets, weights
+    answers = teacher_targets(teachers, dataset, heads)
+    if training.teacher_votes:
+        answers["emotion"] = with_votes(answers["emotion"], dataset, rows, held_out)
+    return blend(targets, answers, training.teacher_weight), weights
+
+
+def _class_weights(dataset: Dataset, training: TrainingPart) -> NDArray[np.float32]:
+    if training.class_weight == "none":
+        return np.ones(len(dataset), np.float32)
+    counts = np.bincount(dataset.emotion[dataset.rows("Training")], minlength=len(EMOTIONS))
+    share = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return share[dataset.emotion].astype(np.float32)
+
+
+def _votes(
+    dataset: Dataset, training: TrainingPart
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if dataset.votes is None and training.ferplus_weight > 0:
+        raise ConfigError(
+            "the recipe trains on FER+ votes (ferplus_weight above 0): "
+            "give --votes fer2013new.csv, or set ferplus_weight to 0"
+        )
+    votes = np.zeros((len(dataset), 10), np.float32) if dataset.votes is None else dataset.votes
+    distribution, usable = vote_distribution(votes)
+    return distribution, usable.astype(np.float32) * training.ferplus_weight
