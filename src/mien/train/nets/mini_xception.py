@@ -26,7 +26,7 @@ def build(options: NetOptions) -> keras.Model:
     for filters in (32, 64):
         x = layers.ReLU()(norm(conv(x, filters, 3, options), options))
     for filters in (128, 256, 512):
-        residual = conv(x, filters, 1, options, stride=2)
+        residual = conv(x, filters, 1, options, stride=2, normalised=False)
         x = layers.ReLU()(norm(separable(x, filters, options), options))
         x = separable(x, filters, options)
         x = max_pool(x, 3, options, padding="same")

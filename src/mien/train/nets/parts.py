@@ -183,13 +183,16 @@ def conv(
     options: NetOptions,
     *,
     stride: int = 1,
+    normalised: bool = True,
     name: str | None = None,
 ) -> keras.KerasTensor:
-    """Convolve without bias, padding "same", for a normalisation to follow.
+    """Convolve without bias, padding "same".
 
-    The kernels start small, at a variance of 1 / (3 fan-in): the normalisation makes their
-    size irrelevant to the output, and small ones turn faster at the same learning rate.
+    Where a normalisation follows, kernels start small, at a variance of 1 / (3 fan-in): it makes
+    their size irrelevant to the output, and small ones turn faster at the same learning rate.
+    Others start as Keras' own do, so that what they hand on keeps its size.
     """
+    small = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     layer = DirectConv2D if options.direct else layers.Conv2D
     return layer(
         filters,
@@ -197,7 +200,7 @@ def conv(
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
+        kernel_initializer=small if normalised else "glorot_uniform",
         kernel_regularizer=options.regulariser,
         name=name,
     )(x)
