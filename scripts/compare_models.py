@@ -1,13 +1,13 @@
 """Lay all models beside each other and beside the reference document's figures, as Markdown.
 
-    python scripts/compare_models.py models/*.card.json models/*/*report.json
-    python scripts/compare_models.py models/*.card.json models/*/*report.json --write docs/models.md
+    python scripts/compare_models.py models/*.card.json models/*/*.card.json models/*/*report.json
+    python scripts/compare_models.py models/*.card.json models/*/*.card.json models/*/*report.json --write docs/models.md
 
 Sizes and test figures come from model cards, figures of each class from the reports that
 ``mien evaluate -o`` writes; a model is the card and the report of one name. Nothing is
 measured here. Sets are shown of models with a card alone, since others were never fitted for
 them. ``--write`` puts the tables between the two marks of a page.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
