@@ -1,4 +1,4 @@
-"""How well teachers, FER+'s voters and both together say FER2013's label.
+"""How well teachers, FER+'s voters and all together say FER2013's label.
 
     python scripts/compare_teachers.py models/best_model.keras models/glance-57m.keras --data fer2013.csv.gz --votes fer2013new.csv
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.train.data import hold_out, load
-from mien.train.distill import teacher_targets
+from mien.train.distill import mean_answers, teacher_answers
 from mien.train.metrics import accuracy_and_loss
 from mien.train.pool import pool, vote_opinion
 from mien.train.session import open_any_session
@@ -29,20 +29,24 @@ def main() -> None:
     parser.add_argument("--votes", type=Path, required=True, help="fer2013new.csv")
     options = parser.parse_args()
     dataset = load(options.data, options.votes)
-    training = open_any_session(options.teachers[0]).card.recipe["training"]
+    sessions = [open_any_session(teacher) for teacher in options.teachers]
+    training = sessions[0].card.recipe["training"]
     rows, held_out = hold_out(dataset, training["validation_split"], training["seed"])
-    teachers = teacher_targets(options.teachers, dataset, ("emotion",))["emotion"]
+    answers = teacher_answers(options.teachers, dataset, ("emotion",))
     voters = vote_opinion(dataset.votes, dataset.emotion, rows)
-    both = pool([teachers, voters], dataset.emotion, held_out)
+    each = [answer["emotion"] for answer in answers]
+    asked = {session.card.name: one for session, one in zip(sessions, each, strict=True)}
+    asked |= {"their mean": mean_answers(answers)["emotion"], "the voters": voters}
+    asked["all, pooled"] = pool([*each, voters], dataset.emotion, held_out)
     parts = {"held out": held_out, "trained on": rows, "PublicTest": dataset.rows("PublicTest")}
     print(f"| asked | {' | '.join(parts)} |\n|---|{'---:|' * len(parts)}")
-    for asked, opinion in (("the teachers", teachers), ("the voters", voters), ("both", both)):
+    for name, opinion in asked.items():
         figures = [
             accuracy_and_loss(np.log(opinion[chosen]), dataset.emotion[chosen])
             for chosen in parts.values()
         ]
         cells = " | ".join(f"{accuracy:.1%}, {loss:.3f}" for accuracy, loss in figures)
-        print(f"| {asked} | {cells} |")
+        print(f"| {name} | {cells} |")
 
 
 if __name__ == "__main__":

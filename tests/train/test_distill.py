@@ -11,7 +11,7 @@ from mien.confidence import softmax
 from mien.errors import ConfigError, ModelError
 from mien.train import runs
 from mien.train.data import Dataset
-from mien.train.distill import blend, teacher_targets
+from mien.train.distill import blend, mean_answers, teacher_answers
 from mien.train.recipes import Recipe
 from mien.types import EMOTIONS
 
@@ -25,7 +25,7 @@ def test_targets_are_the_calibrated_mean_over_a_crop_and_its_mirror_image(
 ) -> None:
     teacher = write_tiny_model(tmp_path, confidence=Confidence(temperature=2.0))
 
-    targets = teacher_targets([teacher], drawn, ("emotion", "ferplus"), cache_dir=tmp_path)
+    (targets,) = teacher_answers([teacher], drawn, ("emotion", "ferplus"), cache_dir=tmp_path)
 
     both = softmax(expected_logits(drawn.crops), 2.0)
     both += softmax(expected_logits(drawn.crops[:, :, ::-1]), 2.0)
@@ -43,8 +43,8 @@ def test_several_teachers_are_averaged_over_those_that_have_a_head(
     write_card(card, tmp_path / "one.card.json")
 
     heads = ("emotion", "ferplus")
-    alone = [teacher_targets([path], drawn, heads, cache_dir=tmp_path) for path in (both, one_head)]
-    together = teacher_targets([both, one_head], drawn, heads, cache_dir=tmp_path)
+    alone = teacher_answers([both, one_head], drawn, heads, cache_dir=tmp_path)
+    together = mean_answers(alone)
 
     assert [list(answers) for answers in alone] == [["emotion", "ferplus"], ["emotion"]]
     np.testing.assert_array_equal(together["ferplus"], alone[0]["ferplus"])
@@ -57,11 +57,11 @@ def test_a_teacher_is_asked_once(tmp_path: Path, drawn: Dataset) -> None:
     teacher = write_tiny_model(tmp_path)
     asked: list[tuple[int, int]] = []
 
-    first = teacher_targets(
+    (first,) = teacher_answers(
         [teacher], drawn, ("emotion",), cache_dir=tmp_path, progress=lambda *at: asked.append(at)
     )
     count = len(asked)
-    again = teacher_targets(
+    (again,) = teacher_answers(
         [teacher], drawn, ("emotion",), cache_dir=tmp_path, progress=lambda *at: asked.append(at)
     )
 
@@ -72,7 +72,7 @@ def test_a_teacher_is_asked_once(tmp_path: Path, drawn: Dataset) -> None:
 
 def test_a_teacher_without_a_common_head_is_refused(tmp_path: Path, drawn: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"tiny\.onnx has none of the student's heads valence"):
-        teacher_targets([write_tiny_model(tmp_path)], drawn, ("valence",), cache_dir=tmp_path)
+        teacher_answers([write_tiny_model(tmp_path)], drawn, ("valence",), cache_dir=tmp_path)
 
 
 def test_targets_are_blended_by_weight() -> None:

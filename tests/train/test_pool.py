@@ -92,7 +92,7 @@ def test_what_is_missing_is_said(drawn: Dataset, missing: str) -> None:
     held_out = np.arange(0 if missing == "held out" else 5)
 
     with pytest.raises(ConfigError, match=r"--votes .*\(validation_split"):
-        with_votes(teachers, dataset, np.arange(10), held_out)
+        with_votes([teachers], dataset, np.arange(10), held_out)
 
 
 def test_a_run_is_taught_by_both(tmp_path: Path, drawn: Dataset) -> None:

@@ -27,22 +27,22 @@ from mien.train.data import Dataset
 from mien.train.files import replacing
 from mien.train.session import open_any_session
 
-__all__ = ["Targets", "blend", "teacher_targets"]
+__all__ = ["Targets", "blend", "mean_answers", "teacher_answers"]
 
 Targets = dict[str, NDArray[np.float32]]
 
 _BATCH = 256
 
 
-def teacher_targets(
+def teacher_answers(
     teachers: Sequence[Path],
     dataset: Dataset,
     heads: Sequence[str],
     *,
     cache_dir: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Targets:
-    """Return the mean probabilities for every row and head, of the teachers that have the head.
+) -> list[Targets]:
+    """Return what each teacher says of every row, for those of the heads that it has.
 
     Args:
         teachers: model files of any format, each with its card; their rows held out have to
@@ -52,7 +52,7 @@ def teacher_targets(
         progress: called with (done, total) while the networks are asked.
 
     Returns:
-        float32 (N, C) per head, rows as in ``dataset``.
+        Per teacher and head float32 (N, C), rows as in ``dataset``.
 
     Raises:
         ConfigError: a teacher has none of the student's heads.
@@ -65,9 +65,17 @@ def teacher_targets(
     for teacher, answer in zip(teachers, answers, strict=True):
         if not answer:
             raise ConfigError(f"{teacher} has none of the student's heads {', '.join(heads)}")
-    opinions = {head: [answer[head] for answer in answers if head in answer] for head in heads}
+    return answers
+
+
+def mean_answers(answers: Sequence[Targets]) -> Targets:
+    """Return the mean probabilities per head, of the teachers that have it."""
+    heads = dict.fromkeys(head for answer in answers for head in answer)
     return {
-        head: np.mean(found, axis=0, dtype=np.float32) for head, found in opinions.items() if found
+        head: np.mean(
+            [answer[head] for answer in answers if head in answer], axis=0, dtype=np.float32
+        )
+        for head in heads
     }
 
 

@@ -11,6 +11,8 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -30,11 +32,13 @@ _Rows = NDArray[np.int64]
 _LEAST = 1e-6  # no opinion may forbid a label
 
 
-def with_votes(teachers: _Opinion, dataset: Dataset, rows: _Rows, held_out: _Rows) -> _Opinion:
+def with_votes(
+    teachers: Sequence[_Opinion], dataset: Dataset, rows: _Rows, held_out: _Rows
+) -> _Opinion:
     """Return the teachers' probabilities of each label, pooled with the voters'.
 
     Args:
-        teachers: float32 (N, 7), rows as in ``dataset``, columns as in ``EMOTIONS``.
+        teachers: float32 (N, 7) each, rows as in ``dataset``, columns as in ``EMOTIONS``.
         rows: those trained on; what votes mean is learned from them.
         held_out: those that the powers are fitted on.
 
@@ -49,7 +53,7 @@ def with_votes(teachers: _Opinion, dataset: Dataset, rows: _Rows, held_out: _Row
             "the recipe asks the voters (teacher_votes): give --votes fer2013new.csv, and hold "
             "rows out (validation_split above 0)"
         )
-    opinions = [teachers, vote_opinion(dataset.votes, dataset.emotion, rows)]
+    opinions = [*teachers, vote_opinion(dataset.votes, dataset.emotion, rows)]
     return pool(opinions, dataset.emotion, held_out)
 
 
@@ -74,7 +78,7 @@ def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opi
     return opinion
 
 
-def pool(opinions: list[_Opinion], labels: _Rows, held_out: _Rows) -> _Opinion:
+def pool(opinions: Sequence[_Opinion], labels: _Rows, held_out: _Rows) -> _Opinion:
     """Multiply opinions (N, C), each to the power that is best for the rows held out."""
     logs = np.log(np.maximum(np.stack(opinions), _LEAST)).astype(np.float64)
     known, truth = logs[:, held_out], labels[held_out]

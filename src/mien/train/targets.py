@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.train.data import Dataset, vote_distribution
-from mien.train.distill import Targets, blend, teacher_targets
+from mien.train.distill import Targets, blend, mean_answers, teacher_answers
 from mien.train.pool import with_votes
 from mien.train.recipes import TrainingPart
 from mien.types import EMOTIONS
@@ -49,10 +49,12 @@ def learned_from(
         targets["ferplus"], weights["ferplus"] = _votes(dataset, training)
     if not teachers:
         return targets, weights
-    answers = teacher_targets(teachers, dataset, heads)
+    answers = teacher_answers(teachers, dataset, heads)
+    said = mean_answers(answers)
     if training.teacher_votes:
-        answers["emotion"] = with_votes(answers["emotion"], dataset, rows, held_out)
-    return blend(targets, answers, training.teacher_weight), weights
+        opinions = [answer["emotion"] for answer in answers if "emotion" in answer]
+        said["emotion"] = with_votes(opinions, dataset, rows, held_out)
+    return blend(targets, said, training.teacher_weight), weights
 
 
 def _class_weights(dataset: Dataset, training: TrainingPart) -> NDArray[np.float32]:
