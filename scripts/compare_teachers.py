@@ -1,6 +1,6 @@
 """How well teachers, FER+'s voters and all together say FER2013's label.
 
-    python scripts/compare_teachers.py models/best_model.keras models/glance-57m.keras --data fer2013.csv.gz --votes fer2013new.csv
+    python scripts/compare_teachers.py models/best_model.keras models/glance-57m.keras models/standard_cnn/best_model.keras --data fer2013.csv.gz --votes fer2013new.csv
 
 Prints a table of accuracy and cross-entropy: on rows held out of Training, which neither has
 learned, on those trained on, which the networks know by heart, and on PublicTest. What votes
