@@ -156,8 +156,6 @@ def _lay_out(folder: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "src" / "mien" / "assets", folder / "src" / "mien" / "assets")
-    networks = [sys.executable, str(ROOT / "benchmarks" / "networks.py"), "untrained/"]
-    subprocess.run(networks, check=True, capture_output=True)
     for name in ("glance.onnx", "glance.card.json"):
         shutil.copyfile(ROOT / "src" / "mien" / "assets" / name, folder / name)
     make_sources(folder)
