@@ -68,6 +68,20 @@ def go_on(folder: Path) -> None:
     training.fit(RECIPE, drawn(folder), folder / "killed", resume=True)
 
 
+def compare_precisions(folder: Path) -> None:
+    """Write the losses of one run in float32 and of one in bfloat16, and the latter's weights."""
+    log = {}
+    for precision in ("float32", "bfloat16"):
+        recipe = RECIPE.with_training(epochs=2).to_dict()
+        recipe["training"]["precision"] = precision
+        settings = Recipe.model_validate(recipe)
+        log[precision] = [
+            (row.loss, row.held_out_loss)
+            for row in training.fit(settings, drawn(folder), folder / precision)
+        ]
+    (folder / "precisions.txt").write_text(repr(log))
+
+
 def compare_normalisations(folder: Path) -> None:
     """Write the largest differences between the fused layer and Keras' own."""
     generator = np.random.default_rng(0)
@@ -169,6 +183,7 @@ if __name__ == "__main__":
         "go-on": go_on,
         "compare-direct-layers": compare_direct_layers,
         "compare-normalisations": compare_normalisations,
+        "compare-precisions": compare_precisions,
     }
     *names, path = sys.argv[1:]
     for name in names:

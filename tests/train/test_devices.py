@@ -40,6 +40,16 @@ def test_one_device_is_any_back_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         open_devices(2, 16)
 
 
+@pytest.mark.parametrize(("backend", "count"), [("tensorflow", 1), ("torch", 2)])
+def test_bfloat16_is_for_one_device_of_torch(
+    backend: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+
+    with pytest.raises(ConfigError, match="set KERAS_BACKEND=torch, or set precision to float32"):
+        open_devices(count, 16, "bfloat16")
+
+
 def test_two_devices_train_as_one_does_and_go_on_after_a_stop(tmp_path: Path) -> None:
     write_csvs(tmp_path)
     environment = os.environ | {

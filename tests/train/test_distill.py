@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
 
-from mien.card import Confidence, write_card
+from mien.card import Confidence, card_path, write_card
 from mien.confidence import softmax
 from mien.errors import ConfigError, ModelError
-from mien.train import runs
+from mien.train import nets, runs
 from mien.train.data import Dataset
-from mien.train.distill import blend, mean_answers, teacher_answers
+from mien.train.devices import OneDevice
+from mien.train.distill import Watching, blend, mean_answers, teacher_answers
 from mien.train.recipes import Recipe
+from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 
 from .conftest import recipe
@@ -73,6 +76,66 @@ def test_a_teacher_is_asked_once(tmp_path: Path, drawn: Dataset) -> None:
 def test_a_teacher_without_a_common_head_is_refused(tmp_path: Path, drawn: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"tiny\.onnx has none of the student's heads valence"):
         teacher_answers([write_tiny_model(tmp_path)], drawn, ("valence",), cache_dir=tmp_path)
+
+
+def _teacher(folder: Path, architecture: str = "glance", **confidence: float) -> Path:
+    """Write a network with fresh weights, and its card."""
+    path = folder / f"{architecture}.keras"
+    model = nets.build(architecture)
+    model.save(path)
+    heads = {"emotion": EMOTIONS} | ({"ferplus": FERPLUS} if architecture == "glance" else {})
+    write_card(make_card(path, heads=heads, confidence=Confidence(**confidence)), card_path(path))
+    return path
+
+
+def test_watching_teachers_answer_to_what_they_are_shown(tmp_path: Path, drawn: Dataset) -> None:
+    paths = [_teacher(tmp_path, temperature=2.0), _teacher(tmp_path, "standard_cnn")]
+    shown = np.rot90(drawn.crops[:5], axes=(1, 2)).astype(np.float32)
+
+    watching = Watching(paths, ("emotion", "ferplus"), OneDevice())
+    said = watching(shown)
+
+    glance, cnn = (KerasSession(path)(np.rot90(drawn.crops[:5], axes=(1, 2))) for path in paths)
+    votes = KerasSession(paths[0], "ferplus")(np.rot90(drawn.crops[:5], axes=(1, 2)))
+    expected = (softmax(glance, 2.0) + softmax(cnn)) / 2
+    np.testing.assert_allclose(said["emotion"], expected, atol=1e-5)
+    np.testing.assert_allclose(said["ferplus"], softmax(votes), atol=1e-5)
+
+
+def test_who_cannot_watch_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tiny\.onnx: .* is a \.keras file; give one"):
+        Watching([write_tiny_model(tmp_path)], ("emotion",), OneDevice())
+    with pytest.raises(ConfigError, match=r"cnn\.keras has none of the student's heads ferplus"):
+        Watching([_teacher(tmp_path, "standard_cnn")], ("ferplus",), OneDevice())
+    with pytest.raises(ModelError, match="there is no such model file"):
+        Watching([tmp_path / "none.keras"], ("emotion",), OneDevice())
+
+
+def test_a_watching_teacher_alone_makes_labels_meaningless(tmp_path: Path, drawn: Dataset) -> None:
+    from mien.train.fit import fit
+
+    teacher = _teacher(tmp_path, "standard_cnn")
+    renamed = replace(drawn, emotion=(drawn.emotion + 1) % len(EMOTIONS))
+    settings = {
+        "teacher_sees": "augmented",
+        "mixup": 0.5,
+        "class_weight": "none",
+        "validation_split": 0.0,
+    }
+
+    losses = {
+        (weight, name): fit(
+            recipe(teacher_weight=weight, **settings),
+            dataset,
+            tmp_path / f"{name}{weight}",
+            teachers=[teacher],
+        )[0].loss
+        for weight in (0.5, 1.0)
+        for name, dataset in (("labels", drawn), ("renamed", renamed))
+    }
+
+    assert losses[1.0, "labels"] == losses[1.0, "renamed"]
+    assert losses[0.5, "labels"] != losses[0.5, "renamed"]
 
 
 def test_targets_are_blended_by_weight() -> None:

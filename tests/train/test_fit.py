@@ -21,6 +21,7 @@ from .conftest import recipe
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = ("tensorflow", "torch")
+_TORCH_ALONE = ("compare-precisions",)
 
 
 def child(backend: str, folder: Path, *actions: str) -> subprocess.Popen[bytes]:
@@ -48,7 +49,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (("train-and-be-killed",), -signal.SIGKILL),
         (("go-on", "compare-direct-layers", "compare-normalisations"), 0),
     ):
-        children = {name: child(name, folder, *actions) for name, folder in folders.items()}
+        children = {
+            name: child(
+                name, folder, *actions, *(_TORCH_ALONE if (name, code) == ("torch", 0) else ())
+            )
+            for name, folder in folders.items()
+        }
         for backend, process in children.items():
             errors = process.communicate(timeout=300)[1].decode()
             assert process.returncode == code, f"{backend}: {errors[-2000:]}"
@@ -113,6 +119,15 @@ def test_direct_layers_equal_keras_own(trained: dict[str, Path], backend: str) -
 
     assert len(differences) == 18  # even and odd sizes; strides of 1 and 2, or windows of 2, 3, 5
     assert max(differences.values()) < 1e-4
+
+
+def test_bfloat16_follows_float32_and_keeps_its_weights(trained: dict[str, Path]) -> None:
+    losses = ast.literal_eval((trained["torch"] / "precisions.txt").read_text())
+    kept = runs.load_arrays(trained["torch"] / "bfloat16" / "checkpoint.npz")
+
+    assert losses["bfloat16"] != losses["float32"]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
+    assert {kept[name].dtype for name in kept if name[0] == "w"} == {np.dtype(np.float32)}
 
 
 def training(**changes: float) -> TrainingPart:

@@ -99,6 +99,17 @@ def test_the_deeper_glance_begins_with_the_answers_of_glance() -> None:
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", nets.NETS)
+def test_the_faster_form_gives_the_same_answers(name: str) -> None:
+    crops = np.random.default_rng(0).uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)
+    model = nets.build(name)
+
+    fast = nets.in_training_form(model).predict_on_batch(crops)
+
+    for head, logits in nets.logits_of(model).predict_on_batch(crops).items():
+        np.testing.assert_allclose(fast[head], logits, atol=1e-5)
+
+
 def test_dropout_can_be_switched_off() -> None:
     model = nets.build("mini_xception", NetOptions(dropout=0.0))
 

@@ -1,12 +1,19 @@
 """Knowledge distillation: what trained networks say of every row, as targets for another.
 
 A network learns more from the probabilities of a good one than from one label a picture,
-which on FER2013 is often wrong. The teachers' answers are found once, on the plain crops
-and their mirror images, and cached; a student then trains as fast as without a teacher.
+which on FER2013 is often wrong. There are two ways to ask:
+
+* once, on the plain crops and their mirror images (:func:`teacher_answers`). The answers are
+  cached; a student then trains as fast as without a teacher.
+* at every step, on the very pictures that the student sees (:class:`Watching`). Each epoch
+  brings answers to pictures that no teacher has learned by heart, at the price of running the
+  teachers all along.
 
 Source:
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015;
-    Furlanello et al., "Born-Again Neural Networks", ICML 2018, for a student like its teacher.
+    Furlanello et al., "Born-Again Neural Networks", ICML 2018, for a student like its teacher;
+    Beyer et al., "Knowledge Distillation: A Good Teacher Is Patient and Consistent", CVPR
+    2022, for teachers that see what the student sees.
 """
 
 from __future__ import annotations
@@ -16,6 +23,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
@@ -23,11 +31,13 @@ from numpy.typing import NDArray
 from mien.card import sha256_of
 from mien.confidence import softmax
 from mien.errors import ConfigError
+from mien.train import nets
 from mien.train.data import Dataset
+from mien.train.devices import Devices
 from mien.train.files import replacing
-from mien.train.session import open_any_session
+from mien.train.session import load_network, open_any_session
 
-__all__ = ["Targets", "blend", "mean_answers", "teacher_answers"]
+__all__ = ["Targets", "Watching", "blend", "mean_answers", "teacher_answers"]
 
 Targets = dict[str, NDArray[np.float32]]
 
@@ -64,8 +74,58 @@ def teacher_answers(
     ]
     for teacher, answer in zip(teachers, answers, strict=True):
         if not answer:
-            raise ConfigError(f"{teacher} has none of the student's heads {', '.join(heads)}")
+            raise ConfigError(_no_common_head(teacher, heads))
     return answers
+
+
+class Watching:
+    """Teachers that look over the student's shoulder.
+
+    Args:
+        teachers: ``.keras`` files, each with its card.
+        heads: the student's heads.
+        devices: that run the teachers.
+
+    Raises:
+        ConfigError: a teacher is no ``.keras`` file, or has none of the heads.
+        ModelError: a teacher cannot be opened.
+    """
+
+    def __init__(self, teachers: Sequence[Path], heads: Sequence[str], devices: Devices) -> None:
+        self._devices = devices
+        self._networks: list[tuple[keras.Model, dict[str, float]]] = []
+        for path in teachers:
+            if path.suffix != ".keras":
+                raise ConfigError(
+                    f"{path}: a teacher that sees what the student sees is a .keras file; give "
+                    "one, or set teacher_sees to plain"
+                )
+            model, card = load_network(path)
+            temperatures = {
+                head: card.with_head(head).confidence.temperature
+                for head in heads
+                if head in card.heads
+            }
+            if not temperatures:
+                raise ConfigError(_no_common_head(path, heads))
+            self._networks.append((nets.in_training_form(model), temperatures))
+
+    def __call__(self, crops: NDArray[np.float32]) -> Targets:
+        """Return the mean calibrated probabilities per head, of the teachers that have it.
+
+        Args:
+            crops: float32 (N, H, W, 1), 0-255.
+        """
+        answers = []
+        for network, temperatures in self._networks:
+            logits = self._devices.ask(network, crops)
+            answers.append(
+                {
+                    head: softmax(np.asarray(logits[head], np.float32), temperature)
+                    for head, temperature in temperatures.items()
+                }
+            )
+        return mean_answers(answers)
 
 
 def mean_answers(answers: Sequence[Targets]) -> Targets:
@@ -85,6 +145,10 @@ def blend(targets: Targets, teachers: Targets, weight: float) -> Targets:
         head: (1 - weight) * own + weight * teachers[head] if head in teachers else own
         for head, own in targets.items()
     }
+
+
+def _no_common_head(teacher: Path, heads: Sequence[str]) -> str:
+    return f"{teacher} has none of the student's heads {', '.join(heads)}"
 
 
 def _answers(

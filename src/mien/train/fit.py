@@ -26,6 +26,7 @@ from mien.train import nets, runs
 from mien.train.augment import augment
 from mien.train.data import Dataset, hold_out
 from mien.train.devices import Devices, open_devices
+from mien.train.distill import Watching, blend
 from mien.train.metrics import accuracy_and_loss
 from mien.train.mix import Batch, mix
 from mien.train.recipes import Recipe, TrainingPart
@@ -93,7 +94,8 @@ def fit(
             if recipe.training.teacher_weight > 0
             else "a teacher is given, but the recipe's teacher_weight is 0: set it, 0.5 for one"
         )
-    opened = open_devices(devices, recipe.training.batch_size)
+    training = recipe.training
+    opened = open_devices(devices, training.batch_size, training.precision)
     origins = runs.Origins.of(start, teachers)
     runs.check_folder(run_dir, recipe, dataset, origins, resume=resume)
     with opened.scope():
@@ -160,6 +162,8 @@ class _Run:
         self.targets, self.weights = learned_from(
             dataset, self.heads, training, teachers, self.rows, self.held_out
         )
+        watching = bool(teachers) and training.teacher_sees == "augmented"
+        self.watching = Watching(teachers, self.heads, devices) if watching else None
         self.optimiser = _optimiser(training)
         self.model.compile(
             self.optimiser,
@@ -266,6 +270,9 @@ class _Run:
         )
         training = self.recipe.training
         batch = mix(batch, training.mixup, training.cutmix, generator)
+        if self.watching:
+            said = self.watching(batch.crops)
+            batch = batch._replace(targets=blend(batch.targets, said, training.teacher_weight))
         self.optimiser.learning_rate.assign(rate)
         results = self.devices.step(self.model, tuple(batch))
         self._average()

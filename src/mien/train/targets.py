@@ -36,7 +36,7 @@ def learned_from(
 
     Returns:
         Per head float32 (N, C), rows summing to 1 where they count, and float32 (N,); rows as
-        in ``dataset``.
+        in ``dataset``. Teachers that see what the student sees have no say in it yet.
 
     Raises:
         ConfigError: the recipe needs votes or rows held out and there are none, or a teacher
@@ -47,7 +47,7 @@ def learned_from(
     weights = {"emotion": _class_weights(dataset, training)}
     if "ferplus" in heads:
         targets["ferplus"], weights["ferplus"] = _votes(dataset, training)
-    if not teachers:
+    if not teachers or training.teacher_sees == "augmented":
         return targets, weights
     answers = teacher_answers(teachers, dataset, heads)
     said = mean_answers(answers)

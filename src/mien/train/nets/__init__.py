@@ -16,7 +16,16 @@ from mien.errors import ConfigError
 from mien.train.nets import glance, mini_xception, standard_cnn
 from mien.train.nets.parts import NetOptions
 
-__all__ = ["HEADS", "NETS", "NetOptions", "Summary", "build", "logits_of", "summarise"]
+__all__ = [
+    "HEADS",
+    "NETS",
+    "NetOptions",
+    "Summary",
+    "build",
+    "in_training_form",
+    "logits_of",
+    "summarise",
+]
 
 #: Every network by the name that recipes use.
 NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
@@ -39,7 +48,12 @@ def build(name: str, options: NetOptions | None = None) -> keras.Model:
     """
     if name not in NETS:
         raise ConfigError(f"no network '{name}': choose one of {', '.join(NETS)}")
-    return NETS[name](options or NetOptions())
+    options = options or NetOptions()
+    model = NETS[name](options)
+    if options.direct:
+        for layer in model.layers:  # or each would cast maps of bfloat16 back to float32
+            layer.autocast = False
+    return model
 
 
 def logits_of(model: keras.Model) -> keras.Model:
@@ -51,6 +65,19 @@ def logits_of(model: keras.Model) -> keras.Model:
         if f"{head}_logits" in present
     }
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def in_training_form(model: keras.Model) -> keras.Model:
+    """Return a network of :data:`NETS` as :func:`logits_of` it, with layers that run faster.
+
+    The weights are copies, and height and width are open. A network of another name comes
+    back with its own layers.
+    """
+    if model.name not in NETS:
+        return logits_of(model)
+    fast = logits_of(build(model.name, NetOptions(any_size=True, direct=True)))
+    fast.set_weights(logits_of(model).get_weights())
+    return fast
 
 
 @dataclass(frozen=True)

@@ -39,15 +39,15 @@ class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise (N, H, W, C); anything else is left to Keras' own layer."""
-        if not training or len(inputs.shape) != 4:
+        if len(inputs.shape) != 4:
             return super().call(inputs, training=training, mask=mask)
         if keras.backend.backend() == "torch":
-            return self._call_torch(inputs)
-        if keras.backend.backend() == "tensorflow":
+            return self._call_torch(inputs, bool(training))
+        if keras.backend.backend() == "tensorflow" and training:
             return self._call_tensorflow(inputs)
         return super().call(inputs, training=training, mask=mask)
 
-    def _call_torch(self, inputs: Any) -> Any:
+    def _call_torch(self, inputs: Any, training: bool) -> Any:
         from torch.nn import functional
 
         normalised = functional.batch_norm(
@@ -56,7 +56,7 @@ class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
             self.moving_variance.value,
             self.gamma.value,
             self.beta.value,
-            training=True,
+            training=training,
             momentum=1 - self.momentum,
             eps=self.epsilon,
         )

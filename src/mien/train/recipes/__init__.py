@@ -54,11 +54,14 @@ class TrainingPart(_Part):
             :mod:`mien.train.distill`.
         teacher_votes: pool the teachers' probabilities with what the FER+ votes say of
             FER2013's label; see :mod:`mien.train.pool`.
+        teacher_sees: ``plain``, each picture and its mirror image, once for the whole run;
+            ``augmented``, what the student sees, at every step.
         mixup: blend pairs of pictures by shares from Beta(mixup, mixup); 0 for none.
         cutmix: paste a box of one picture into another, by areas from Beta(cutmix, cutmix);
             0 for none. See :mod:`mien.train.mix`.
         ema: decay per step of the averaged weights that are evaluated and kept; 0 for none.
         small_px: side of the pictures in the first ``small_epochs`` epochs.
+        precision: what a step multiplies in; ``bfloat16`` needs Keras' torch back end.
         keep: which epoch's weights the run is for: the best on the held-out rows or the last.
     """
 
@@ -79,11 +82,13 @@ class TrainingPart(_Part):
     ferplus_weight: Annotated[float, Field(ge=0)] = 0.0
     teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     teacher_votes: bool = False
+    teacher_sees: Literal["plain", "augmented"] = "plain"
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=10)] = 0.0
     ema: _Fraction = 0.0
     small_px: Annotated[int, Field(ge=16, le=48)] = 48
     small_epochs: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
     keep: Literal["best", "last"] = "best"
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -97,6 +102,11 @@ class TrainingPart(_Part):
             raise ValueError("min_learning_rate is above learning_rate")
         if self.teacher_votes and self.teacher_weight == 0:
             raise ValueError("teacher_votes is on and teacher_weight is 0: set it, 0.5 for one")
+        if self.teacher_sees == "augmented" and (self.teacher_votes or self.small_epochs):
+            raise ValueError(
+                "teacher_sees is augmented: voters saw plain pictures and teachers whole ones, "
+                "so set teacher_votes to false and small_epochs to 0"
+            )
         return self
 
 
