@@ -1,10 +1,10 @@
-"""Time one training step with Keras' own layers and with those of ``mien.train.nets.parts``.
+"""Time one training step: Keras' own layers, those of ``mien.train.nets.parts``, and bfloat16.
 
     KERAS_BACKEND=torch python benchmarks/train_step.py glance
     KERAS_BACKEND=tensorflow python benchmarks/train_step.py glance
 
-The two variants take turns, so that a noisy machine hurts both alike; prints the median
-step of each in milliseconds and the ratio.
+The variants take turns, so that a noisy machine hurts all alike; prints the median step of
+each in milliseconds, and its ratio to Keras' own. In bfloat16 with torch only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from mien.train import nets
+from mien.train.devices import OneDevice
 
 
 def main() -> None:
@@ -26,28 +27,32 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
 
-    models = {
-        "plain": _compiled(options.architecture, direct=False),
-        "direct": _compiled(options.architecture, direct=True),
+    variants = {
+        "plain": (_compiled(options.architecture, direct=False), OneDevice()),
+        "direct": (_compiled(options.architecture, direct=True), OneDevice()),
     }
+    if keras.backend.backend() == "torch":
+        variants["bfloat16"] = (variants["direct"][0], OneDevice("bfloat16"))
     generator = np.random.default_rng(0)
     crops = generator.integers(0, 256, (options.batch, 48, 48, 1)).astype(np.float32)
-    seconds: dict[str, list[float]] = {name: [] for name in models}
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for step in range(options.steps + 2):
-        for name, model in models.items():
+        for name, (model, device) in variants.items():
             targets = {
                 head: keras.utils.to_categorical(
                     generator.integers(0, output.shape[-1], options.batch), output.shape[-1]
                 )
                 for head, output in model.output.items()
             }
+            weights = dict.fromkeys(targets, np.ones(options.batch, np.float32))
             begin = time.perf_counter()
-            model.train_on_batch(crops, targets)
+            device.step(model, (crops, targets, weights))
             if step >= 2:  # the first steps trace graphs and fill caches
                 seconds[name].append(time.perf_counter() - begin)
-    plain, direct = (statistics.median(seconds[name]) * 1000 for name in models)
+    medians = {name: statistics.median(seconds[name]) * 1000 for name in variants}
     print(f"{keras.backend.backend()}, {options.architecture}, batch {options.batch}:")
-    print(f"plain {plain:.0f} ms, direct {direct:.0f} ms, ratio {direct / plain:.2f}")
+    for name, median in medians.items():
+        print(f"{name} {median:.0f} ms, ratio {median / medians['plain']:.2f}")
 
 
 def _compiled(architecture: str, *, direct: bool) -> keras.Model:
