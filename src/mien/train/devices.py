@@ -91,7 +91,7 @@ class OneDevice:
 
     With ``bfloat16``, on torch, steps convolve and multiply in it and keep weights, their
     gradients and normalisation's statistics in float32; evaluation stays in float32. Processors
-    with AMX or AVX512-BF16 are much quicker at it, others are not.
+    with AMX are much quicker at it (``benchmarks/train_step.py``).
     """
 
     def __init__(self, precision: str = "float32") -> None:
