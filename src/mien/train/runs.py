@@ -52,7 +52,8 @@ class EpochLog:
     """One row of ``log.csv``; the accuracies are parts of 1.
 
     Attributes:
-        accuracy: on the augmented training pictures, while the weights changed.
+        accuracy: how often the likeliest label is the target's, which teachers have a part in:
+            on the augmented training pictures, while the weights changed.
         held_out_accuracy: of the evaluated (averaged) weights, on pictures of the size
             trained on; NaN if nothing is held out.
         held_out_loss: cross-entropy in nats, the same.
