@@ -1,4 +1,4 @@
-"""Time one training step: Keras' own layers, those of ``mien.train.nets.parts``, and bfloat16.
+"""Time one training step: Keras' own layers, those of ``mien.train.nets``, and bfloat16.
 
     KERAS_BACKEND=torch python benchmarks/train_step.py glance
     KERAS_BACKEND=tensorflow python benchmarks/train_step.py glance
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,10 @@ def main() -> None:
         "direct": (_compiled(options.architecture, direct=True), OneDevice()),
     }
     if keras.backend.backend() == "torch":
+        variants["bfloat16, torch's own gradients"] = (
+            variants["direct"][0],
+            _TorchAlone("bfloat16"),
+        )
         variants["bfloat16"] = (variants["direct"][0], OneDevice("bfloat16"))
     generator = np.random.default_rng(0)
     crops = generator.integers(0, 256, (options.batch, 48, 48, 1)).astype(np.float32)
@@ -53,6 +58,19 @@ def main() -> None:
     print(f"{keras.backend.backend()}, {options.architecture}, batch {options.batch}:")
     for name, median in medians.items():
         print(f"{name} {median:.0f} ms, ratio {median / medians['plain']:.2f}")
+
+
+class _TorchAlone(OneDevice):
+    """Leaves the gradients of small maps' kernels to torch."""
+
+    def step(self, model: keras.Model, batch: Any) -> dict[str, float]:
+        from mien.train.nets import torch_conv
+
+        small_px, torch_conv.SMALL_PX = torch_conv.SMALL_PX, 0
+        try:
+            return super().step(model, batch)
+        finally:
+            torch_conv.SMALL_PX = small_px
 
 
 def _compiled(architecture: str, *, direct: bool) -> keras.Model:

@@ -13,6 +13,7 @@ COSTS = {
     "glance": (1_584_047, 46_176_000),
     "glance_57m": (1_602_735, 56_792_832),
     "glance_67m": (1_954_223, 67_409_664),
+    "glance_104m": (3_555_711, 103_768_704),
     "mini_xception": (900_000, 230_000_000),
     "standard_cnn": (5_500_000, 469_000_000),
 }
@@ -82,6 +83,7 @@ def test_only_glance_has_a_second_head() -> None:
         "glance": ("emotion", "ferplus"),
         "glance_57m": ("emotion", "ferplus"),
         "glance_67m": ("emotion", "ferplus"),
+        "glance_104m": ("emotion", "ferplus"),
         "mini_xception": ("emotion",),
         "standard_cnn": ("emotion",),
     }

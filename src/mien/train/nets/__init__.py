@@ -32,6 +32,7 @@ NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
     "glance": glance.build,
     "glance_57m": glance.build_first,
     "glance_67m": glance.build_deeper,
+    "glance_104m": glance.build_wider,
     "mini_xception": mini_xception.build,
     "standard_cnn": standard_cnn.build,
 }

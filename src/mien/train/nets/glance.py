@@ -22,12 +22,13 @@ from keras import layers
 from mien.train.nets.parts import NetOptions, conv, head, norm
 from mien.types import EMOTIONS
 
-__all__ = ["build", "build_deeper", "build_first"]
+__all__ = ["build", "build_deeper", "build_first", "build_wider"]
 
 #: Filters and number of blocks of the stages at 24, 12, 6 and 3 pixels a side.
 _GLANCE = ((32, 0), (64, 2), (128, 2), (256, 1))
 _FIRST = ((32, 1), (64, 2), (128, 2), (256, 1))
 _DEEPER = ((32, 0), (64, 3), (128, 3), (256, 1))
+_WIDER = ((48, 0), (96, 2), (192, 2), (384, 1))
 _FERPLUS_CLASSES = 8
 
 
@@ -48,6 +49,11 @@ def build_deeper(options: NetOptions) -> keras.Model:
     nothing at first, since their last normalisation begins at zero.
     """
     return _build("glance_67m", _DEEPER, options)
+
+
+def build_wider(options: NetOptions) -> keras.Model:
+    """Build ``glance_104m``, half as wide again as Glance: a teacher, not made to be shipped."""
+    return _build("glance_104m", _WIDER, options)
 
 
 def _build(name: str, stages: tuple[tuple[int, int], ...], options: NetOptions) -> keras.Model:

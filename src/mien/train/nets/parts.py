@@ -130,6 +130,8 @@ def _convolve(inputs: Any, kernel: Any, strides: tuple[int, int], groups: int = 
     """Convolve (N, H, W, C) by torch, padded as "same" means: the odd pixel goes to the end."""
     from torch.nn import functional
 
+    from mien.train.nets.torch_conv import convolve
+
     maps = inputs.movedim(-1, 1)
     (top, bottom), (left, right) = (
         _same_padding(size, width, stride)
@@ -139,7 +141,7 @@ def _convolve(inputs: Any, kernel: Any, strides: tuple[int, int], groups: int = 
         padding = (top, left)
     else:
         maps, padding = functional.pad(maps, (left, right, top, bottom)), (0, 0)
-    return functional.conv2d(maps, kernel, None, strides, padding, groups=groups).movedim(1, -1)
+    return convolve(maps, kernel, strides, padding, groups).movedim(1, -1)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
