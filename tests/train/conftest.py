@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.drawn import write_csvs
+from tests.models import FERPLUS, make_card
 
+from mien.card import Confidence, card_path, write_card
+from mien.train import nets
 from mien.train.data import Dataset, join_votes, read_csv
 from mien.train.recipes import Recipe
+from mien.types import EMOTIONS
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +34,13 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(
         {"model": {"architecture": "glance"}, "training": content | changes}
     )
+
+
+def write_teacher(folder: Path, architecture: str = "glance", **confidence: float) -> Path:
+    """Write a network with fresh weights, and its card."""
+    path = folder / f"{architecture}.keras"
+    model = nets.build(architecture)
+    model.save(path)
+    heads = {"emotion": EMOTIONS} | ({"ferplus": FERPLUS} if architecture == "glance" else {})
+    write_card(make_card(path, heads=heads, confidence=Confidence(**confidence)), card_path(path))
+    return path

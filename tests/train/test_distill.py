@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
 
-from mien.card import Confidence, card_path, write_card
+from mien.card import Confidence, write_card
 from mien.confidence import softmax
 from mien.errors import ConfigError, ModelError
 from mien.train import nets, runs
@@ -18,7 +18,7 @@ from mien.train.recipes import Recipe
 from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 
-from .conftest import recipe
+from .conftest import recipe, write_teacher
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,18 +78,8 @@ def test_a_teacher_without_a_common_head_is_refused(tmp_path: Path, drawn: Datas
         teacher_answers([write_tiny_model(tmp_path)], drawn, ("valence",), cache_dir=tmp_path)
 
 
-def _teacher(folder: Path, architecture: str = "glance", **confidence: float) -> Path:
-    """Write a network with fresh weights, and its card."""
-    path = folder / f"{architecture}.keras"
-    model = nets.build(architecture)
-    model.save(path)
-    heads = {"emotion": EMOTIONS} | ({"ferplus": FERPLUS} if architecture == "glance" else {})
-    write_card(make_card(path, heads=heads, confidence=Confidence(**confidence)), card_path(path))
-    return path
-
-
 def test_watching_teachers_answer_to_what_they_are_shown(tmp_path: Path, drawn: Dataset) -> None:
-    paths = [_teacher(tmp_path, temperature=2.0), _teacher(tmp_path, "standard_cnn")]
+    paths = [write_teacher(tmp_path, temperature=2.0), write_teacher(tmp_path, "standard_cnn")]
     shown = np.rot90(drawn.crops[:5], axes=(1, 2)).astype(np.float32)
 
     watching = Watching(paths, ("emotion", "ferplus"), OneDevice())
@@ -106,7 +96,7 @@ def test_who_cannot_watch_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tiny\.onnx: .* is a \.keras file; give one"):
         Watching([write_tiny_model(tmp_path)], ("emotion",), OneDevice())
     with pytest.raises(ConfigError, match=r"cnn\.keras has none of the student's heads ferplus"):
-        Watching([_teacher(tmp_path, "standard_cnn")], ("ferplus",), OneDevice())
+        Watching([write_teacher(tmp_path, "standard_cnn")], ("ferplus",), OneDevice())
     with pytest.raises(ModelError, match="there is no such model file"):
         Watching([tmp_path / "none.keras"], ("emotion",), OneDevice())
 
@@ -114,7 +104,7 @@ def test_who_cannot_watch_is_told(tmp_path: Path) -> None:
 def test_a_watching_teacher_alone_makes_labels_meaningless(tmp_path: Path, drawn: Dataset) -> None:
     from mien.train.fit import fit
 
-    teacher = _teacher(tmp_path, "standard_cnn")
+    teacher = write_teacher(tmp_path, "standard_cnn")
     renamed = replace(drawn, emotion=(drawn.emotion + 1) % len(EMOTIONS))
     settings = {
         "teacher_sees": "augmented",
@@ -187,7 +177,6 @@ def test_layers_that_are_numbered_anew_still_start_the_same_network(
 ) -> None:
     import keras
 
-    from mien.train import nets
     from mien.train.fit import fit
 
     start = tmp_path / "start.keras"
@@ -207,7 +196,7 @@ def test_layers_that_are_numbered_anew_still_start_the_same_network(
         np.testing.assert_allclose(np.asarray(after), np.asarray(before), atol=1e-5)
 
 
-def test_a_student_begins_where_its_start_ends_and_learns_from_the_teacher(
+def test_a_student_begins_where_its_start_ends_and_learns_from_thewrite_teacher(
     tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keras

@@ -12,10 +12,10 @@ from tests.models import write_tiny_model
 from mien.errors import ConfigError
 from mien.train.data import Dataset
 from mien.train.fit import fit
-from mien.train.pool import pool, vote_opinion, with_votes
+from mien.train.pool import Voters, pool, vote_opinion, with_votes
 from mien.types import EMOTIONS
 
-from .conftest import recipe
+from .conftest import recipe, write_teacher
 
 _COUNT = 3_000
 
@@ -105,3 +105,40 @@ def test_a_run_is_taught_by_both(tmp_path: Path, drawn: Dataset) -> None:
 
     assert np.isfinite(losses).all()
     assert losses[0] != pytest.approx(losses[1], abs=1e-3)
+
+
+def test_voters_beside_teachers_that_look_at_pictures(drawn: Dataset) -> None:
+    rows, held_out = np.arange(0, len(drawn), 2), np.arange(1, len(drawn), 2)
+    said = opinions(1.5, drawn.emotion, 1)
+
+    def ask(crops: np.ndarray) -> np.ndarray:
+        np.testing.assert_array_equal(crops, drawn.crops[held_out])
+        return said[held_out]
+
+    voters = Voters.beside(ask, drawn, rows, held_out)
+
+    both = voters.pooled_with(said, voters.opinion)
+    expected = with_votes([said], drawn, rows, held_out)
+    np.testing.assert_allclose(both, expected, rtol=1e-4, atol=1e-6)
+    assert both.dtype == np.float32
+
+
+@pytest.mark.parametrize("mixing", [{}, {"mixup": 0.5, "cutmix": 0.5}])
+def test_voters_have_a_say_where_teachers_watch(
+    tmp_path: Path, drawn: Dataset, mixing: dict[str, float]
+) -> None:
+    teacher = write_teacher(tmp_path)
+    settings = {"teacher_weight": 1.0, "teacher_sees": "augmented", **mixing}
+
+    losses = {
+        teacher_votes: fit(
+            recipe(teacher_votes=teacher_votes, **settings),
+            drawn,
+            tmp_path / str(teacher_votes),
+            teachers=[teacher],
+        )[-1].loss
+        for teacher_votes in (False, True)
+    }
+
+    assert np.isfinite(list(losses.values())).all()
+    assert losses[False] != pytest.approx(losses[True], abs=1e-3)

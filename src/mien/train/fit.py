@@ -29,6 +29,7 @@ from mien.train.devices import Devices, open_devices
 from mien.train.distill import Watching, blend
 from mien.train.metrics import accuracy_and_loss
 from mien.train.mix import Batch, mix
+from mien.train.pool import Voters
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
 from mien.train.session import KerasSession
@@ -164,6 +165,11 @@ class _Run:
         )
         watching = bool(teachers) and training.teacher_sees == "augmented"
         self.watching = Watching(teachers, self.heads, devices) if watching else None
+        self.voters = (
+            Voters.beside(self._teachers_say, dataset, self.rows, self.held_out)
+            if watching and training.teacher_votes
+            else None
+        )
         self.optimiser = _optimiser(training)
         self.model.compile(
             self.optimiser,
@@ -263,21 +269,32 @@ class _Run:
     ) -> tuple[float, float]:
         how = self.recipe.preprocessing.augment_by()
         crops = augment(self.dataset.crops[rows], how, generator, size_px)
-        batch = Batch(
-            crops.astype(np.float32),
-            targets={head: self.targets[head][rows] for head in self.heads},
-            weights={head: self.weights[head][rows] for head in self.heads},
-        )
+        targets = {head: self.targets[head][rows] for head in self.heads}
+        weights = {head: self.weights[head][rows] for head in self.heads}
+        if self.voters:  # mixed as the labels are
+            targets["voters"], weights["voters"] = self.voters.opinion[rows], weights["emotion"]
         training = self.recipe.training
-        batch = mix(batch, training.mixup, training.cutmix, generator)
+        batch = mix(
+            Batch(crops.astype(np.float32), targets, weights),
+            *(training.mixup, training.cutmix),
+            generator,
+        )
         if self.watching:
             said = self.watching(batch.crops)
+            if self.voters:
+                voters, _ = batch.targets.pop("voters"), batch.weights.pop("voters")
+                said["emotion"] = self.voters.pooled_with(said["emotion"], voters)
             batch = batch._replace(targets=blend(batch.targets, said, training.teacher_weight))
         self.optimiser.learning_rate.assign(rate)
         results = self.devices.step(self.model, tuple(batch))
         self._average()
         accuracy = next(value for name, value in results.items() if name.endswith("accuracy"))
         return results["loss"], accuracy
+
+    def _teachers_say(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert self.watching is not None
+        parts = [self.watching(batch)["emotion"] for batch in _batches(crops, _EVALUATION_BATCH)]
+        return np.concatenate(parts)
 
     def _trace_for(self, size_px: int) -> None:
         """Begin a graph of its own for each size of pictures.

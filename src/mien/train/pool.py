@@ -11,7 +11,8 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from mien.errors import ConfigError
 from mien.train.data import Dataset
 from mien.types import EMOTIONS
 
-__all__ = ["pool", "vote_opinion", "with_votes"]
+__all__ = ["Voters", "pool", "vote_opinion", "with_votes"]
 
 _Opinion = NDArray[np.float32]
 _Rows = NDArray[np.int64]
@@ -48,13 +49,46 @@ def with_votes(
     Raises:
         ConfigError: there are no votes, or nothing is held out.
     """
-    if dataset.votes is None or len(held_out) == 0:
-        raise ConfigError(
-            "the recipe asks the voters (teacher_votes): give --votes fer2013new.csv, and hold "
-            "rows out (validation_split above 0)"
-        )
-    opinions = [*teachers, vote_opinion(dataset.votes, dataset.emotion, rows)]
+    opinions = [*teachers, _voters(dataset, rows, held_out)]
     return pool(opinions, dataset.emotion, held_out)
+
+
+@dataclass(frozen=True)
+class Voters:
+    """What the voters say, to be pooled with teachers that look at augmented pictures.
+
+    Attributes:
+        opinion: float32 (N, 7), rows as in the data set.
+        powers: of the teachers' mean and of the voters' opinion.
+    """
+
+    opinion: _Opinion
+    powers: NDArray[np.float64]
+
+    @classmethod
+    def beside(
+        cls,
+        ask: Callable[[NDArray[np.float32]], _Opinion],
+        dataset: Dataset,
+        rows: _Rows,
+        held_out: _Rows,
+    ) -> Voters:
+        """Fit both powers on the plain pictures held out.
+
+        Args:
+            ask: the teachers' mean, (N, 7) for crops (N, H, W, 1).
+            rows: those trained on; what votes mean is learned from them.
+
+        Raises:
+            ConfigError: there are no votes, or nothing is held out.
+        """
+        opinion = _voters(dataset, rows, held_out)
+        said = ask(dataset.crops[held_out].astype(np.float32))
+        return cls(opinion, _powers([said, opinion[held_out]], dataset.emotion[held_out]))
+
+    def pooled_with(self, teachers: _Opinion, voters: _Opinion) -> _Opinion:
+        """Return both opinions (N, 7) of the same pictures, multiplied."""
+        return _product([teachers, voters], self.powers)
 
 
 def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opinion:
@@ -80,13 +114,35 @@ def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opi
 
 def pool(opinions: Sequence[_Opinion], labels: _Rows, held_out: _Rows) -> _Opinion:
     """Multiply opinions (N, C), each to the power that is best for the rows held out."""
-    logs = np.log(np.maximum(np.stack(opinions), _LEAST)).astype(np.float64)
-    known, truth = logs[:, held_out], labels[held_out]
+    known = [opinion[held_out] for opinion in opinions]
+    return _product(opinions, _powers(known, labels[held_out]))
+
+
+def _voters(dataset: Dataset, rows: _Rows, held_out: _Rows) -> _Opinion:
+    if dataset.votes is None or len(held_out) == 0:
+        raise ConfigError(
+            "the recipe asks the voters (teacher_votes): give --votes fer2013new.csv, and hold "
+            "rows out (validation_split above 0)"
+        )
+    return vote_opinion(dataset.votes, dataset.emotion, rows)
+
+
+def _powers(opinions: Sequence[_Opinion], truth: _Rows) -> NDArray[np.float64]:
+    """Return the powers that make the product of opinions (N, C) best at saying ``truth``."""
+    logs = _logs(opinions)
 
     def cross_entropy(powers: NDArray[np.float64]) -> float:
-        product = log_softmax(np.tensordot(powers, known, axes=1), axis=1)
+        product = log_softmax(np.tensordot(powers, logs, axes=1), axis=1)
         return float(-product[np.arange(len(truth)), truth].mean())
 
     even = np.full(len(opinions), 1 / len(opinions))
-    powers = minimize(cross_entropy, even, bounds=[(0, 2)] * len(opinions)).x
-    return softmax(np.tensordot(powers, logs, axes=1)).astype(np.float32)
+    found: NDArray[np.float64] = minimize(cross_entropy, even, bounds=[(0, 2)] * len(opinions)).x
+    return found
+
+
+def _product(opinions: Sequence[_Opinion], powers: NDArray[np.float64]) -> _Opinion:
+    return softmax(np.tensordot(powers, _logs(opinions), axes=1)).astype(np.float32)
+
+
+def _logs(opinions: Sequence[_Opinion]) -> NDArray[np.float64]:
+    return np.log(np.maximum(np.stack(opinions), _LEAST)).astype(np.float64)

@@ -102,10 +102,10 @@ class TrainingPart(_Part):
             raise ValueError("min_learning_rate is above learning_rate")
         if self.teacher_votes and self.teacher_weight == 0:
             raise ValueError("teacher_votes is on and teacher_weight is 0: set it, 0.5 for one")
-        if self.teacher_sees == "augmented" and (self.teacher_votes or self.small_epochs):
+        if self.teacher_sees == "augmented" and self.small_epochs:
             raise ValueError(
-                "teacher_sees is augmented: voters saw plain pictures and teachers whole ones, "
-                "so set teacher_votes to false and small_epochs to 0"
+                "teacher_sees is augmented: teachers look at whole pictures, so set small_epochs "
+                "to 0"
             )
         return self
 
