@@ -196,7 +196,26 @@ def test_layers_that_are_numbered_anew_still_start_the_same_network(
         np.testing.assert_allclose(np.asarray(after), np.asarray(before), atol=1e-5)
 
 
-def test_a_student_begins_where_its_start_ends_and_learns_from_thewrite_teacher(
+def test_larger_kernels_begin_as_smaller_ones_smoothed(tmp_path: Path, drawn: Dataset) -> None:
+    from mien.train.fit import fit
+
+    start = write_teacher(tmp_path)
+    settings = recipe(learning_rate=1e-9, min_learning_rate=0.0, batch_size=100).to_dict()
+    settings["model"]["architecture"] = "glance_53m"
+
+    fit(Recipe.model_validate(settings), drawn, tmp_path / "run", start=start)
+
+    name = "stage2_block1_conv1"
+    before = KerasSession(start).weights()[name][0][:, :, 3, 5]
+    kept = runs.trained_model(tmp_path / "run").get_layer(name)
+    after = np.asarray(kept.kernel)[:, :, 3, 5]
+    assert (before.shape, after.shape) == ((3, 3), (4, 4))
+    box = np.pad(before, 1)
+    expected = (box[1:, 1:] + box[1:, :-1] + box[:-1, 1:] + box[:-1, :-1]) / 4
+    np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+def test_a_student_begins_where_its_start_ends_and_learns_from_the_teacher(
     tmp_path: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keras

@@ -347,6 +347,9 @@ class _Run:
 def _begin_with(model: keras.Model, start: Path) -> None:
     """Take over a network's weights: all in order, or each layer that both have by name and shape.
 
+    A kernel of 3 x 3 pixels begins one of 4 x 4 as the mean of its four places in it, so that
+    the network begins with nearly the same answers, and smoother ones.
+
     Keras numbers layers without a name through a whole process, so that the same network
     may have other names next time; their order stays.
     """
@@ -356,7 +359,7 @@ def _begin_with(model: keras.Model, start: Path) -> None:
         found = dict(zip((layer.name for layer in layers), found.values(), strict=True))
     taken = 0
     for layer in layers:
-        weights = found.get(layer.name, [])
+        weights = _grown(found.get(layer.name, []), _shapes(layer.weights))
         if _shapes(weights) == _shapes(layer.weights):
             layer.set_weights(weights)
             taken += layer.count_params()
@@ -365,6 +368,20 @@ def _begin_with(model: keras.Model, start: Path) -> None:
             f"{start} is not a start for {model.name}: they have {taken:,} of "
             f"{model.count_params():,} weights in common, by name and shape of their layers"
         )
+
+
+def _grown(
+    weights: list[NDArray[np.float32]], shapes: list[tuple[int, ...]]
+) -> list[NDArray[np.float32]]:
+    if len(weights) != 1 or [w.shape[:2] for w in weights] != [(3, 3)]:
+        return weights
+    (kernel,) = weights
+    if shapes != [(4, 4, *kernel.shape[2:])]:
+        return weights
+    places = [
+        ((top, 1 - top), (left, 1 - left), (0, 0), (0, 0)) for top in (0, 1) for left in (0, 1)
+    ]
+    return [np.mean([np.pad(kernel, place) for place in places], axis=0, dtype=np.float32)]
 
 
 def _shapes(weights: Sequence[NDArray[np.float32] | keras.Variable]) -> list[tuple[int, ...]]:

@@ -30,6 +30,7 @@ __all__ = [
 #: Every network by the name that recipes use.
 NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
     "glance": glance.build,
+    "glance_53m": glance.build_even,
     "glance_57m": glance.build_first,
     "glance_67m": glance.build_deeper,
     "glance_104m": glance.build_wider,

@@ -22,7 +22,7 @@ from keras import layers
 from mien.train.nets.parts import NetOptions, conv, head, norm
 from mien.types import EMOTIONS
 
-__all__ = ["build", "build_deeper", "build_first", "build_wider"]
+__all__ = ["build", "build_deeper", "build_even", "build_first", "build_wider"]
 
 #: Filters and number of blocks of the stages at 24, 12, 6 and 3 pixels a side.
 _GLANCE = ((32, 0), (64, 2), (128, 2), (256, 1))
@@ -35,6 +35,20 @@ _FERPLUS_CLASSES = 8
 def build(options: NetOptions) -> keras.Model:
     """Build the network: raw crops (N, 48, 48, 1) to 7 and 8 probabilities."""
     return _build("glance", _GLANCE, options)
+
+
+def build_even(options: NetOptions) -> keras.Model:
+    """Build ``glance_53m``, which shrinks its maps evenly.
+
+    A 3 x 3 kernel at every second pixel reads an even map off its middle, and aliases: a crop
+    moved by one pixel, or mirrored, is read at other places. A 4 x 4 kernel lies in the middle
+    of four pixels, and has room to smooth; the way around a block takes their mean.
+
+    Source:
+        Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019; the mean in
+        the shortcut: He et al., "Bag of Tricks", CVPR 2019 (ResNet-D).
+    """
+    return _build("glance_53m", _GLANCE, options, even=True)
 
 
 def build_first(options: NetOptions) -> keras.Model:
@@ -56,15 +70,17 @@ def build_wider(options: NetOptions) -> keras.Model:
     return _build("glance_104m", _WIDER, options)
 
 
-def _build(name: str, stages: tuple[tuple[int, int], ...], options: NetOptions) -> keras.Model:
+def _build(
+    name: str, stages: tuple[tuple[int, int], ...], options: NetOptions, *, even: bool = False
+) -> keras.Model:
     inputs = options.input
     x = layers.Rescaling(1 / 64, offset=-2.0)(inputs)
-    x = conv(x, stages[0][0], 3, options, stride=2, name="stem_conv")
+    x = conv(x, stages[0][0], 4 if even else 3, options, stride=2, name="stem_conv")
     x = layers.ReLU()(norm(x, options, name="stem_norm"))
     for stage, (filters, blocks) in enumerate(stages, 1):
         for block in range(1, blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            x = _block(x, f"stage{stage}_block{block}", filters, stride, options)
+            x = _block(x, f"stage{stage}_block{block}", filters, stride, options, even=even)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.3 * options.dropout)(x)
     outputs = [
@@ -75,14 +91,23 @@ def _build(name: str, stages: tuple[tuple[int, int], ...], options: NetOptions) 
 
 
 def _block(
-    x: keras.KerasTensor, name: str, filters: int, stride: int, options: NetOptions
+    x: keras.KerasTensor,
+    name: str,
+    filters: int,
+    stride: int,
+    options: NetOptions,
+    *,
+    even: bool,
 ) -> keras.KerasTensor:
     shortcut = x
-    y = conv(x, filters, 3, options, stride=stride, name=f"{name}_conv1")
+    shrinks_evenly = even and stride != 1
+    y = conv(x, filters, 4 if shrinks_evenly else 3, options, stride=stride, name=f"{name}_conv1")
     y = layers.ReLU()(norm(y, options, name=f"{name}_norm1"))
     y = conv(y, filters, 3, options, name=f"{name}_conv2")
     y = norm(y, options, gamma="zeros", name=f"{name}_norm2")
     if stride != 1 or x.shape[-1] != filters:
-        shortcut = conv(x, filters, 1, options, stride=stride, name=f"{name}_shortcut_conv")
+        if shrinks_evenly:
+            shortcut, stride = layers.AveragePooling2D(2, padding="same")(x), 1
+        shortcut = conv(shortcut, filters, 1, options, stride=stride, name=f"{name}_shortcut_conv")
         shortcut = norm(shortcut, options, name=f"{name}_shortcut_norm")
     return layers.ReLU()(layers.Add()([y, shortcut]))

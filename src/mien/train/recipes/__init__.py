@@ -30,7 +30,13 @@ class ModelPart(_Part):
     """Which network. ``dropout`` is a factor on the network's own rates."""
 
     architecture: Literal[
-        "mini_xception", "standard_cnn", "glance", "glance_57m", "glance_67m", "glance_104m"
+        "mini_xception",
+        "standard_cnn",
+        "glance",
+        "glance_53m",
+        "glance_57m",
+        "glance_67m",
+        "glance_104m",
     ] = "mini_xception"
     input_shape: Annotated[tuple[Literal[48], Literal[48], Literal[1]], Field(strict=False)] = (
         48,
