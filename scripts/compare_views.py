@@ -1,6 +1,6 @@
 """How steadily networks read a face that is mirrored or moved by one pixel.
 
-    python scripts/compare_views.py models/best_model.keras models/standard_cnn/best_model.keras --data fer2013.csv.gz
+    python scripts/compare_views.py src/mien/assets/glance.onnx models/standard_cnn/standard_cnn.onnx --data fer2013.csv.gz
 
 On the rows held out of Training: the part of the faces that get another label when they are
 mirrored, or moved by a pixel to the right, down, or both; and what averaging the logits of such

@@ -2,7 +2,7 @@
 
 oneDNN finds the gradient of a kernel row by row of the map, and in bfloat16 a row of three or
 six pixels leaves most of a processor's matrix unit idle. Here it is one product of the map's
-windows with the gradient of the output: 1.4 to 7 times as fast (``benchmarks/train_step.py``).
+windows with the gradient of the output (``benchmarks/train_step.py``).
 """
 
 from __future__ import annotations
