@@ -274,11 +274,8 @@ class _Run:
         if self.voters:  # mixed as the labels are
             targets["voters"], weights["voters"] = self.voters.opinion[rows], weights["emotion"]
         training = self.recipe.training
-        batch = mix(
-            Batch(crops.astype(np.float32), targets, weights),
-            *(training.mixup, training.cutmix),
-            generator,
-        )
+        batch = Batch(crops.astype(np.float32), targets, weights)
+        batch = mix(batch, training.mixup, training.cutmix, generator)
         if self.watching:
             said = self.watching(batch.crops)
             if self.voters:
@@ -347,8 +344,8 @@ class _Run:
 def _begin_with(model: keras.Model, start: Path) -> None:
     """Take over a network's weights: all in order, or each layer that both have by name and shape.
 
-    A kernel of 3 x 3 pixels begins one of 4 x 4 as the mean of its four places in it, so that
-    the network begins with nearly the same answers, and smoother ones.
+    A kernel of 3 x 3 pixels begins one of 4 x 4 as the mean of its four places in it: the
+    answers are others at first, and come back in the first epochs.
 
     Keras numbers layers without a name through a whole process, so that the same network
     may have other names next time; their order stays.
