@@ -92,6 +92,23 @@ def test_watching_teachers_answer_to_what_they_are_shown(tmp_path: Path, drawn: 
     np.testing.assert_allclose(said["ferplus"], softmax(votes), atol=1e-5)
 
 
+def test_straying_teachers_answer_to_views_a_pixel_beside(tmp_path: Path, drawn: Dataset) -> None:
+    shown = drawn.crops[:12].astype(np.float32)
+    watching = Watching([write_teacher(tmp_path)], ("emotion",), OneDevice())
+    said = watching(shown, np.random.default_rng(1))["emotion"]
+
+    margins = ((0, 0), (1, 1), (1, 1), (0, 0))
+    pair = [np.pad(view, margins, mode="edge") for view in (shown, shown[:, :, ::-1])]
+    views = [
+        [watching(view[:, top : top + 48, left : left + 48])["emotion"] for view in pair]
+        for top, left in np.ndindex(3, 3)
+    ]
+    off = np.abs(said - np.array(views)).max(axis=-1)  # (place, mirrored, crop)
+    place = off.min(axis=1).max(axis=1).argmin()
+    assert off[place].min(axis=0).max() < 1e-5, "not all moved to one place"
+    assert set(off[place].argmin(axis=0)) == {0, 1}, "not some mirrored and some not"
+
+
 def test_who_cannot_watch_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tiny\.onnx: .* is a \.keras file; give one"):
         Watching([write_tiny_model(tmp_path)], ("emotion",), OneDevice())

@@ -32,6 +32,10 @@ BAD = {
     "all held out": ("training: {validation_split: 1.0}", r"training\.validation_split"),
     "warm-up too long": ("training: {epochs: 5, warmup_epochs: 5}", "warmup_epochs is 5"),
     "minimum above peak": ("training: {min_learning_rate: 1}", "min_learning_rate is above"),
+    "straying from a plain picture": (
+        "training: {teacher_weight: 1, teacher_strays: true}",
+        "set teacher_sees to augmented",
+    ),
     "votes for nobody": ("training: {teacher_votes: true}", "teacher_votes is on"),
     "small pictures over a shoulder": (
         "training: {teacher_weight: 1, teacher_sees: augmented, small_epochs: 1}",

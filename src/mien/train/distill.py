@@ -110,15 +110,22 @@ class Watching:
                 raise ConfigError(_no_common_head(path, heads))
             self._networks.append((nets.in_training_form(model), temperatures))
 
-    def __call__(self, crops: NDArray[np.float32]) -> Targets:
+    def __call__(
+        self, crops: NDArray[np.float32], stray: np.random.Generator | None = None
+    ) -> Targets:
         """Return the mean calibrated probabilities per head, of the teachers that have it.
 
         Args:
             crops: float32 (N, H, W, 1), 0-255.
+            stray: draws a view of its own for each teacher: half of the crops mirrored, all
+                moved by up to a pixel. A loss that is linear in its targets, as cross-entropy
+                is, then learns over the epochs from the mean over all such views, which says
+                more than any one, at the price of one.
         """
         answers = []
         for network, temperatures in self._networks:
-            logits = self._devices.ask(network, crops)
+            seen = crops if stray is None else _beside(crops, stray)
+            logits = self._devices.ask(network, seen)
             answers.append(
                 {
                     head: softmax(np.asarray(logits[head], np.float32), temperature)
@@ -145,6 +152,16 @@ def blend(targets: Targets, teachers: Targets, weight: float) -> Targets:
         head: (1 - weight) * own + weight * teachers[head] if head in teachers else own
         for head, own in targets.items()
     }
+
+
+def _beside(crops: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
+    """Return crops (N, H, W, 1), half of them mirrored, all moved by -1 to 1 pixels."""
+    height, width = crops.shape[1:3]
+    mirrored = generator.random(len(crops)) < 0.5
+    seen = np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops)
+    top, left = generator.integers(0, 3, 2)
+    padded = np.pad(seen, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    return np.ascontiguousarray(padded[:, top : top + height, left : left + width])
 
 
 def _no_common_head(teacher: Path, heads: Sequence[str]) -> str:

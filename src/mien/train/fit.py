@@ -277,7 +277,7 @@ class _Run:
         batch = Batch(crops.astype(np.float32), targets, weights)
         batch = mix(batch, training.mixup, training.cutmix, generator)
         if self.watching:
-            said = self.watching(batch.crops)
+            said = self.watching(batch.crops, generator if training.teacher_strays else None)
             if self.voters:
                 voters, _ = batch.targets.pop("voters"), batch.weights.pop("voters")
                 said["emotion"] = self.voters.pooled_with(said["emotion"], voters)

@@ -62,6 +62,8 @@ class TrainingPart(_Part):
             FER2013's label; see :mod:`mien.train.pool`.
         teacher_sees: ``plain``, each picture and its mirror image, once for the whole run;
             ``augmented``, what the student sees, at every step.
+        teacher_strays: show each teacher that watches what the student sees, half the time
+            mirrored, and moved by up to a pixel; see :class:`mien.train.distill.Watching`.
         mixup: blend pairs of pictures by shares from Beta(mixup, mixup); 0 for none.
         cutmix: paste a box of one picture into another, by areas from Beta(cutmix, cutmix);
             0 for none. See :mod:`mien.train.mix`.
@@ -89,6 +91,7 @@ class TrainingPart(_Part):
     teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     teacher_votes: bool = False
     teacher_sees: Literal["plain", "augmented"] = "plain"
+    teacher_strays: bool = False
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=10)] = 0.0
     ema: _Fraction = 0.0
@@ -108,6 +111,8 @@ class TrainingPart(_Part):
             raise ValueError("min_learning_rate is above learning_rate")
         if self.teacher_votes and self.teacher_weight == 0:
             raise ValueError("teacher_votes is on and teacher_weight is 0: set it, 0.5 for one")
+        if self.teacher_strays and self.teacher_sees != "augmented":
+            raise ValueError("teacher_strays is on: set teacher_sees to augmented")
         if self.teacher_sees == "augmented" and self.small_epochs:
             raise ValueError(
                 "teacher_sees is augmented: teachers look at whole pictures, so set small_epochs "
