@@ -244,7 +244,7 @@ def write_curves(run_dir: Path, log: Sequence[EpochLog]) -> None:
     rates = [row.learning_rate for row in log]
     lower.plot(epochs, rates, color="#6b7780", marker=marker)
     upper.set_ylabel("accuracy")
-    upper.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    upper.yaxis.set_major_formatter(PercentFormatter(1))
     upper.legend(frameon=False, loc="lower right")
     lower.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
