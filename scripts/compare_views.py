@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.train.augment import moved
 from mien.train.data import hold_out, load
 from mien.train.evaluate import classify
 from mien.train.metrics import accuracy_and_loss
 from mien.train.session import open_any_session
-from mien.types import Crops, Logits
+from mien.types import Logits
 
 MOVES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -45,13 +46,6 @@ def main() -> None:
         figures = [accuracy_and_loss(logits / temperature, truth) for logits in means]
         alone, *averaged = (f"{accuracy:.1%}, {loss:.3f}" for accuracy, loss in figures)
         print(f"| {session.card.name} | {' | '.join([alone, *changed, *averaged])} |")
-
-
-def moved(crops: Crops, down: int, right: int) -> Crops:
-    """Move pictures (N, H, W, 1); the row or column that comes in repeats the edge."""
-    padded = np.pad(crops, ((0, 0), (down, 0), (right, 0), (0, 0)), mode="edge")
-    height, width = crops.shape[1:3]
-    return padded[:, :height, :width]
 
 
 def turned(before: Logits, after: list[Logits]) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.drawn import drawn_face
 
-from mien.train.augment import Augmentation, augment, contact_sheet, erase, relight, warp
+from mien.train.augment import Augmentation, augment, contact_sheet, erase, moved, relight, warp
 
 STILL = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 WILD = Augmentation(30, 0.2, 0.2, 0.2, 0.3, 0.5, 0.2, 0.5, 1.0, 0.3)
@@ -147,3 +147,12 @@ def test_the_contact_sheet_shows_originals_on_the_left(crops: np.ndarray) -> Non
 
     assert sheet.shape == (3 * 100, 5 * 100)
     np.testing.assert_array_equal(sheet[2:98:2, 2:98:2], crops[0, ..., 0])
+
+
+def test_moved_pictures_repeat_their_edge(crops: np.ndarray) -> None:
+    there = moved(crops, 2, -1)
+
+    np.testing.assert_array_equal(there[:, 2:, :-1], crops[:, :-2, 1:])
+    np.testing.assert_array_equal(there[:, :2, :-1], np.repeat(crops[:, :1, 1:], 2, axis=1))
+    np.testing.assert_array_equal(there[:, 2:, -1], crops[:, :-2, -1])
+    np.testing.assert_array_equal(moved(crops, 0, 0), crops)

@@ -1,12 +1,13 @@
 """Augmentation: pure functions from a batch of crops to a batch of crops.
 
 Every function takes uint8 (N, 48, 48, 1) and a numpy ``Generator``, and returns a new
-array; the same generator state gives the same pictures.
+array; the same generator state gives the same pictures. :func:`moved` alone draws nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from mien.types import Crops
 
-__all__ = ["Augmentation", "augment", "contact_sheet", "erase", "relight", "warp"]
+__all__ = ["Augmentation", "augment", "contact_sheet", "erase", "moved", "relight", "warp"]
+
+_Pixels = TypeVar("_Pixels", NDArray[np.uint8], NDArray[np.float32])
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,19 @@ def erase(
         noise = generator.integers(0, 256, (box_h, box_w, 1), np.uint8)
         erased[index, top : top + box_h, left : left + box_w] = noise
     return erased
+
+
+def moved(crops: _Pixels, down: int, right: int) -> _Pixels:
+    """Return pictures (N, H, W, 1), moved by whole pixels; what comes in repeats the edge.
+
+    Args:
+        down: pixels, upwards if negative.
+        right: pixels, to the left if negative.
+    """
+    rows, columns = ((max(by, 0), max(-by, 0)) for by in (down, right))
+    padded = np.pad(crops, ((0, 0), rows, columns, (0, 0)), mode="edge")
+    height, width = crops.shape[1:3]
+    return padded[:, rows[1] : rows[1] + height, columns[1] : columns[1] + width]
 
 
 def contact_sheet(

@@ -32,6 +32,7 @@ from mien.card import sha256_of
 from mien.confidence import softmax
 from mien.errors import ConfigError
 from mien.train import nets
+from mien.train.augment import moved
 from mien.train.data import Dataset
 from mien.train.devices import Devices
 from mien.train.files import replacing
@@ -156,12 +157,10 @@ def blend(targets: Targets, teachers: Targets, weight: float) -> Targets:
 
 def _beside(crops: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
     """Return crops (N, H, W, 1), half of them mirrored, all moved by -1 to 1 pixels."""
-    height, width = crops.shape[1:3]
     mirrored = generator.random(len(crops)) < 0.5
     seen = np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops)
-    top, left = generator.integers(0, 3, 2)
-    padded = np.pad(seen, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    return np.ascontiguousarray(padded[:, top : top + height, left : left + width])
+    down, right = 1 - generator.integers(0, 3, 2)
+    return np.ascontiguousarray(moved(seen, down, right))
 
 
 def _no_common_head(teacher: Path, heads: Sequence[str]) -> str:
