@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.train.data import hold_out, load
+from mien.data import hold_out, load
+from mien.evaluation.metrics import accuracy_and_loss
 from mien.train.distill import mean_answers, teacher_answers
-from mien.train.metrics import accuracy_and_loss
 from mien.train.pool import pool, vote_opinion
 from mien.train.session import open_any_session
 

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.confidence import expected_calibration_error, softmax
-from mien.train.audit import OPINIONS
-from mien.train.data import Dataset, hold_out, load
-from mien.train.evaluate import classify, truth_of
-from mien.train.metrics import ece_by_chance
+from mien.data import Dataset, hold_out, load
+from mien.evaluation.audit import OPINIONS
+from mien.evaluation.evaluate import classify, truth_of
+from mien.evaluation.metrics import ece_by_chance
 from mien.train.session import open_any_session
 
 REPEATS = 100

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data import hold_out, load
+from mien.evaluation.evaluate import classify
+from mien.evaluation.metrics import accuracy_and_loss
 from mien.train.augment import moved
-from mien.train.data import hold_out, load
-from mien.train.evaluate import classify
-from mien.train.metrics import accuracy_and_loss
 from mien.train.session import open_any_session
 from mien.types import Logits
 

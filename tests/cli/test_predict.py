@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models import write_tiny_model
+from tests.support.models import write_tiny_model
 
 from mien.card import Confidence
 from mien.cli import main

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.drawn import write_csvs
+from tests.support.drawn import write_csvs
 
+from mien.data import Dataset
 from mien.errors import ConfigError, TrainingError
 from mien.train import runs
-from mien.train.data import Dataset
 from mien.train.recipes import Recipe, TrainingPart
 
 from .conftest import recipe
@@ -271,7 +271,7 @@ def test_weights_are_not_there_before_the_first_epoch(tmp_path: Path, drawn: Dat
 
 
 def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
-    from mien.train.files import replacing
+    from mien.files import replacing
 
     path = tmp_path / "card.json"
     path.write_text("old")

@@ -51,8 +51,8 @@ def audit(
         mien audit fer2013/ -o doubtful
     """
     with needs_train():
-        from mien.train.audit import audit as look_through
-        from mien.train.audit_page import open_folder, write_audit
+        from mien.evaluation.audit import audit as look_through
+        from mien.evaluation.audit.page import open_folder, write_audit
         from mien.train.session import open_any_session
 
         open_folder(output)  # before minutes are spent

@@ -355,7 +355,7 @@ def _print(tables: list[Table], machine: str) -> None:
 def _write(report: Report, folder: Path) -> None:
     """Write the files, each whole or not at all."""
     from mien.bench.report import to_dict, to_markdown
-    from mien.train.files import replacing
+    from mien.files import replacing
 
     contents = {
         "benchmark.json": (json.dumps(to_dict(report), indent=2) + "\n").encode(),

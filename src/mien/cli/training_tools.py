@@ -24,7 +24,7 @@ from mien.errors import MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.train.data import Dataset
+    from mien.data import Dataset
 
 __all__ = ["Data", "SkipBad", "Votes", "bar", "load_data", "needs_train", "status", "steps_bar"]
 
@@ -64,8 +64,8 @@ def load_data(path: Path | None, votes: Path | None, *, skip_bad: bool = False) 
     Raises:
         DataError: no path was given, or the data is not as it should be.
     """
+    from mien import data
     from mien.errors import DataError
-    from mien.train import data
 
     if path is None:
         raise DataError("no data given: name FER2013 with --data fer2013.csv (or its folder)")

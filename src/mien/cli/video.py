@@ -21,8 +21,8 @@ from mien.errors import ConfigError
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
-    from mien.summary import Person, Story
     from mien.video import FrameReadings, Outcome, Output, Source, VideoInfo
+    from mien.video.story import Person, Story
 
 __all__ = ["open_predictor", "video"]
 
@@ -82,8 +82,8 @@ def video(
     """
     files = _Files(output, csv, jsonl, parquet, timeline, summary)
     files.check(source)
-    from mien.summary import Story
     from mien.video import FollowOptions, open_source, run
+    from mien.video.story import Story
 
     options = FollowOptions(every=every, smooth_s=smooth)
     predictor = open_predictor(model, min_face)
@@ -173,8 +173,8 @@ class _Files:
 
     def write_story(self, story: Story, source: str, outcome: Outcome, start_s: float) -> None:
         """Write the summary and the timeline, if they are wanted."""
-        from mien.summary import episode_rows, story_to_dict
-        from mien.timeline import timeline_html, timeline_png
+        from mien.video.story import episode_rows, story_to_dict
+        from mien.video.timeline import timeline_html, timeline_png
         from mien.wire import to_csv, to_json
 
         people = story.people()

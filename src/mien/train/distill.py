@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 
 from mien.card import sha256_of
 from mien.confidence import softmax
+from mien.data import Dataset
 from mien.errors import ConfigError
+from mien.files import replacing
 from mien.train import nets
 from mien.train.augment import moved
-from mien.train.data import Dataset
 from mien.train.devices import Devices
-from mien.train.files import replacing
 from mien.train.session import load_network, open_any_session
 
 __all__ = ["Targets", "Watching", "blend", "mean_answers", "teacher_answers"]

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 import mien
 from mien.card import Confidence, ModelCard, record_of, write_card
 from mien.confidence import fit_confidence
+from mien.data import FERPLUS_LABELS, Dataset, hold_out
 from mien.errors import ConfigError, ModelError
+from mien.evaluation.evaluate import card_metrics, classify, evaluate, truth_of
+from mien.files import replacing
 from mien.runtime import OnnxSession, Session
 from mien.train import nets
-from mien.train.data import FERPLUS_LABELS, Dataset, hold_out
-from mien.train.evaluate import card_metrics, classify, evaluate, truth_of
-from mien.train.files import replacing
 from mien.train.onnx_graph import write_onnx
 from mien.train.recipes import Recipe, load_recipe
 from mien.train.runs import Origins, check_same_data, read_origins, trained_model

@@ -28,7 +28,7 @@ import yaml
 
 from mien.card import FileRecord, ModelCard, card_path, read_card, record_of, write_card
 from mien.errors import ModelError
-from mien.train.files import replacing
+from mien.files import replacing
 
 __all__ = ["config_of", "write_hub"]
 

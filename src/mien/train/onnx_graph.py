@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, version_converter
 
 from mien.errors import ModelError
-from mien.train.files import replacing
+from mien.files import replacing
 from mien.types import CROP_HW
 
 __all__ = ["OPSET", "save_onnx", "write_onnx"]

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import sha256_of
+from mien.data import Dataset
 from mien.errors import ConfigError, ModelError, TrainingError
-from mien.train.data import Dataset
-from mien.train.files import replacing
+from mien.files import replacing
 from mien.train.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:

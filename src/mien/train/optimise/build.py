@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from mien.card import FileRecord, ModelCard, read_card, record_of, sha256_of, write_card
 from mien.confidence import Probabilities
+from mien.data import Dataset
 from mien.errors import ConfigError, DataError, MissingExtra, ModelError
+from mien.evaluation.evaluate import TEST_SPLITS, card_metrics, evaluate
+from mien.files import replacing
 from mien.runtime import LiteRtSession, OnnxSession, Session
 from mien.train import nets
-from mien.train.data import Dataset
-from mien.train.evaluate import TEST_SPLITS, card_metrics, evaluate
-from mien.train.files import replacing
 from mien.train.optimise.checks import (
     Check,
     Probe,

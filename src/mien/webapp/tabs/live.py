@@ -14,7 +14,7 @@ import streamlit as st
 
 from mien.draw import colour_of
 from mien.predictor import Predictor
-from mien.tracking import Tracker, TrackingRules
+from mien.video.tracking import Tracker, TrackingRules
 from mien.webapp.frames import answer_frame
 from mien.webapp.markup import swatches
 
