@@ -24,7 +24,7 @@ from tests.support.models import write_tiny_model
 from mien.card import Confidence
 from mien.cli import main
 from mien.cli.batch import cores, in_order, stop_on_interrupt
-from mien.cli.output import Result, TerminalOutput, one_line
+from mien.cli.output import Result, TerminalOutput
 from mien.images import encode, read
 from mien.runtime import open_session
 from mien.types import EMOTIONS, Box, Face, Image, Reading
@@ -623,22 +623,6 @@ class TestTerminal:
         assert "no face found" in text
         assert "reading" in text
         assert "2 of 5 images could not be read" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("", ""),
-        ("a b", "a b"),
-        ("two\nlines\tand  spaces ", "two lines and spaces"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("Grüße 😀", "Grüße 😀"),
-        ("\udcff", r"\udcff"),
-        ("right\u202eleft", r"right\u202eleft"),
-    ],
-)
-def test_text_of_strangers_stays_on_its_line(text: str, shown: str) -> None:
-    assert one_line(text) == shown
 
 
 def test_help_has_examples(run: Run) -> None:

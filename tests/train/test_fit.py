@@ -268,15 +268,3 @@ def test_weights_are_not_there_before_the_first_epoch(tmp_path: Path, drawn: Dat
 
     with pytest.raises(TrainingError, match="no trained weights yet"):
         runs.trained_model(tmp_path)
-
-
-def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
-    from mien.files import replacing
-
-    path = tmp_path / "card.json"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError), replacing(path) as beside:
-        beside.write_text("new " * 10_000 + "\udc80", encoding="utf-8")
-
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import typer
 
-from mien.cli.output import Output, Result, TerminalOutput, one_line
+from mien.cli.output import Output, Result, TerminalOutput
+from mien.text import one_line
 
 __all__ = ["cores", "in_order", "read_several", "stop_on_interrupt"]
 

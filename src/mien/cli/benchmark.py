@@ -17,9 +17,10 @@ import typer
 
 from mien.cli.batch import cores, in_order, stop_on_interrupt
 from mien.cli.options import Device
-from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import Data, bar, load_data, needs_train, status
 from mien.errors import ConfigError, InputError, MienError, ModelError
+from mien.files import atomic_write, cannot_write
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.bench.accuracy import Labelled
@@ -353,9 +354,8 @@ def _print(tables: list[Table], machine: str) -> None:
 
 
 def _write(report: Report, folder: Path) -> None:
-    """Write the files, each whole or not at all."""
+    """Write each file atomically."""
     from mien.bench.report import to_dict, to_markdown
-    from mien.files import replacing
 
     contents = {
         "benchmark.json": (json.dumps(to_dict(report), indent=2) + "\n").encode(),
@@ -368,11 +368,8 @@ def _write(report: Report, folder: Path) -> None:
             contents["benchmark.png"] = plot_png(report)
     for name, content in contents.items():
         path = folder / name
-        try:
-            with replacing(path) as beside:
-                beside.write_bytes(content)
-        except OSError as error:
-            raise ConfigError(unwritable(path, error)) from None
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
     status.print(f"The figures are in {folder}.", markup=False, highlight=False)
 
 
@@ -380,7 +377,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(unwritable(folder, error)) from None
+        raise cannot_write(folder, error) from None
 
 
 def _command() -> str:

@@ -12,9 +12,10 @@ import typer
 
 from mien.cli.models import open_model
 from mien.cli.options import Head, Model
-from mien.cli.output import one_line, unwritable
+from mien.cli.output import unwritable
 from mien.cli.training_tools import needs_train
 from mien.errors import ConfigError, InputError
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.explain import Explanation

@@ -16,9 +16,9 @@ import typer
 
 from mien.cli.batch import cores
 from mien.cli.options import Head, MinFace
-from mien.cli.output import one_line
 from mien.cli.predict import Faces
 from mien.errors import ConfigError, MissingExtra
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

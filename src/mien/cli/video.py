@@ -16,8 +16,9 @@ import typer
 from mien.cli.batch import cores
 from mien.cli.models import open_model
 from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
-from mien.cli.output import one_line
 from mien.errors import ConfigError
+from mien.files import atomic_write, check_writable
+from mien.text import count, one_line, percent
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
@@ -155,11 +156,10 @@ class _Files:
     def open(self, source: Source, labels: tuple[str, ...]) -> list[Output]:
         """Return the outputs that take frames; see :func:`mien.video.run`."""
         from mien.video import CsvTable, JsonLines, ParquetTable, VideoWriter
-        from mien.video.pending import PendingFile
 
         for path in (self.timeline, self.summary):
             if path is not None:
-                PendingFile(path)  # find out now whether it can be written
+                check_writable(path)
         outputs: list[Output] = []
         if self.video is not None:
             outputs.append(VideoWriter(self.video, source))
@@ -199,16 +199,8 @@ class _Files:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from mien.video.pending import PendingFile
-
-    pending = PendingFile(path)
-    try:
-        pending.part.write_bytes(content)
-        pending.commit()
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another place") from None
-    finally:
-        pending.discard()
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextmanager
@@ -260,13 +252,13 @@ def _progress(info: VideoInfo) -> Iterator[Callable[[FrameReadings], None]]:
 
 def _report(files: _Files, people: tuple[Person, ...], outcome: Outcome) -> None:
     typer.echo(
-        f"{outcome.frames} frames, {outcome.duration_s:.1f} s, {len(people)} "
-        f"{'person' if len(people) == 1 else 'people'}"
+        f"{outcome.frames} frames, {outcome.duration_s:.1f} s, "
+        f"{count(len(people), 'person', 'people')}"
     )
     for person in people:
         shares = sorted(person.shares.items(), key=lambda share: -share[1])
-        led = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= 0.005)
-        changes = f"{person.changes} change{'' if person.changes == 1 else 's'}"
+        led = ", ".join(f"{label} {percent(share)}" for label, share in shares if share >= 0.005)
+        changes = count(person.changes, "change")
         typer.echo(f"person {person.identity}: {person.seen_s:.1f} s in sight; {led}; {changes}")
     if outcome.damaged:
         typer.echo(f"{outcome.damaged} parts of the video are damaged and were left out", err=True)

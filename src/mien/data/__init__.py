@@ -19,8 +19,8 @@ import platformdirs
 from mien.data.dataset import SPLITS, Dataset, hold_out
 from mien.data.ferplus import FERPLUS_LABELS, join_votes, majority, vote_distribution
 from mien.data.layouts import Progress, read_csv, read_folder
-from mien.errors import DataError
-from mien.files import replacing
+from mien.errors import ConfigError, DataError
+from mien.files import atomic_write
 
 __all__ = [
     "FERPLUS_LABELS",
@@ -101,5 +101,5 @@ def _read_cache(path: Path) -> Dataset | None:
 
 def _write_cache(path: Path, dataset: Dataset) -> None:
     """Write the arrays whole or not at all; a full or read-only disk costs only the cache."""
-    with contextlib.suppress(OSError), replacing(path) as beside:
-        np.savez(beside, crops=dataset.crops, emotion=dataset.emotion, split=dataset.split)
+    with contextlib.suppress(ConfigError), atomic_write(path) as temporary:
+        np.savez(temporary, crops=dataset.crops, emotion=dataset.emotion, split=dataset.split)

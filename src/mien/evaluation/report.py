@@ -14,7 +14,7 @@ from mien.card import ModelCard
 from mien.evaluation.evaluate import Result, headline
 from mien.evaluation.metrics import Curve
 from mien.evaluation.plots import PLOTS
-from mien.files import replacing
+from mien.files import atomic_write
 
 __all__ = ["PROTOCOL", "Part", "as_dict", "as_markdown", "write_report"]
 
@@ -62,8 +62,8 @@ def write_report(
     _write(folder / "report.md", as_markdown(results, card, protocol=protocol, parts=parts))
     for head in _heads(results):
         for name, plot in PLOTS.items():
-            with replacing(folder / f"{head}_{name}.png") as beside:
-                plot(headline(results, head)).savefig(beside)
+            with atomic_write(folder / f"{head}_{name}.png") as temporary:
+                plot(headline(results, head)).savefig(temporary)
 
 
 def as_dict(
@@ -202,5 +202,5 @@ def _heads(results: Sequence[Result]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

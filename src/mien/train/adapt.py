@@ -25,7 +25,7 @@ from mien.confidence import fit_confidence
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation.comparison import ENOUGH_LABELLED
 from mien.evaluation.evaluate import classify
-from mien.files import replacing
+from mien.files import atomic_write
 from mien.train.nets import logits_of
 from mien.train.session import KerasSession
 from mien.types import Crops, Logits
@@ -201,15 +201,15 @@ def write_adapted(
         files={},
         metrics={},
     )
-    with replacing(path) as beside:
+    with atomic_write(path) as temporary:
         if path.suffix == ".keras":
-            model.save(beside)
+            model.save(temporary)
         else:
             from mien.train.export import parity
             from mien.train.onnx_graph import write_onnx
 
-            write_onnx(logits_of(model), beside)
-            parity(logits_of(model), beside, own, crops[:_BATCH])
+            write_onnx(logits_of(model), temporary)
+            parity(logits_of(model), temporary, own, crops[:_BATCH])
     card_file = path.with_name(f"{path.name}.card.json")
     write_card(replace(own, files={path.name: record_of(path)}), card_file)
     return path, card_file

@@ -1,24 +1,25 @@
 """A video's emotions over time as one picture: PNG, or a web page that needs nothing else.
 
-For each person: a face, the probabilities as stacked bands in the colours of `mien.draw`, and
-below them the episodes.
+For each person: a face, the probabilities as stacked bands in the colours of
+:mod:`mien.palette`, and below them the episodes.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.draw import colour_of
 from mien.errors import MissingExtra
 from mien.images import encode
+from mien.palette import colors_of, ink_on
+from mien.text import clock, count, duration
 from mien.video.story import Episode, Person, Series
 
 if TYPE_CHECKING:
@@ -82,18 +83,25 @@ def timeline_html(people: Sequence[Person], span_s: tuple[float, float], title: 
         span_s: start and end of the time axis.
         title: above it, such as the video's name.
     """
-    shown, left_out = _most_seen(people)
-    legend = "".join(
-        f'<li><i style="background:{colour_of(label)}"></i>{html.escape(label)}</li>'
-        for label in _labels(shown)
-    )
-    sections = "".join(_person_html(person, span_s) for person in shown)
-    return _PAGE.format(
-        title=html.escape(title),
-        subtitle=html.escape(_subtitle(people, left_out)),
-        legend=legend,
-        people=sections or "<p>No face was seen.</p>",
-    )
+    try:
+        from mien.templates import render
+
+        shown, left_out = _most_seen(people)
+        return render(
+            "mien.video",
+            "timeline.html",
+            title=title,
+            subtitle=_subtitle(people, left_out),
+            colors=colors_of(_labels(shown)),
+            drawings=[_Drawing.of(person, span_s) for person in shown],
+            ticks=list(_ticks(span_s)),
+            width=_WIDTH,
+            height=_BANDS + _STRIP + 24,
+            strip_y=_BANDS + 4,
+            strip_height=_STRIP - 4,
+        )
+    except ModuleNotFoundError:
+        raise MissingExtra("video", "Jinja2") from None
 
 
 def _most_seen(people: Sequence[Person]) -> tuple[list[Person], int]:
@@ -106,9 +114,9 @@ def _labels(people: Sequence[Person]) -> list[str]:
 
 
 def _subtitle(people: Sequence[Person], left_out: int) -> str:
-    count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
     more = f", of whom {left_out} seen least are not shown" if left_out else ""
-    return f"{count}{more}. Bands: probability of each emotion. Below: episodes."
+    shown = f"{count(len(people), 'person', 'people')}{more}"
+    return f"{shown}. Bands: probability of each emotion. Below: episodes."
 
 
 def _segments(
@@ -140,18 +148,18 @@ def _style(axes: Axes, span_s: tuple[float, float], *, last: bool) -> None:
 
 
 def _draw_person(axes: Axes, person: Person, span_s: tuple[float, float]) -> None:
-    labels = list(person.shares)
+    colors = colors_of(person.shares)
     for times, bounds in _segments(person.series, span_s):
-        for column, label in enumerate(labels):
+        for column, color in enumerate(colors.values()):
             below, above = bounds[:, column], bounds[:, column + 1]
-            axes.fill_between(times, below, above, color=colour_of(label), linewidth=0)
+            axes.fill_between(times, below, above, color=color, linewidth=0)
     for episode in person.episodes:
         start, length = episode.start_s, episode.end_s - episode.start_s
         axes.barh(
-            -0.17, length, 0.2, start, color=colour_of(episode.emotion), edgecolor="white", lw=0.8
+            -0.17, length, 0.2, start, color=colors[episode.emotion], edgecolor="white", lw=0.8
         )
         if length / (span_s[1] - span_s[0]) > 0.008 * len(episode.emotion) + 0.01:
-            ink = _ink_on(colour_of(episode.emotion))
+            ink = ink_on(colors[episode.emotion])
             middle = start + length / 2
             axes.text(middle, -0.18, episode.emotion, ha="center", va="center", size=8, color=ink)
 
@@ -168,7 +176,7 @@ def _draw_name(figure: Figure, axes: Axes, person: Person) -> None:
     figure.text(
         0.025, top, f"Person {person.identity}", size=10, weight="bold", va="top", color=_INK
     )
-    figure.text(0.025, place.y0, f"seen {_length(person.seen_s)}", size=8.5, color=_FAINT)
+    figure.text(0.025, place.y0, f"seen {duration(person.seen_s)}", size=8.5, color=_FAINT)
 
 
 def _legend(figure: Figure, labels: Sequence[str], y: float) -> None:
@@ -176,7 +184,7 @@ def _legend(figure: Figure, labels: Sequence[str], y: float) -> None:
 
     if labels:
         figure.legend(
-            handles=[Patch(color=colour_of(label), label=label) for label in labels],
+            handles=[Patch(color=color, label=label) for label, color in colors_of(labels).items()],
             loc="center right",
             bbox_to_anchor=(0.98, y),
             ncols=len(labels),
@@ -192,62 +200,73 @@ def _legend(figure: Figure, labels: Sequence[str], y: float) -> None:
 _WIDTH, _BANDS, _STRIP = 1000, 120, 22  # of the page's drawing, in its own units
 
 
-def _person_html(person: Person, span_s: tuple[float, float]) -> str:
-    scale = _WIDTH / (span_s[1] - span_s[0])
-    labels = list(person.shares)
-    shapes = []
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """An episode as a rectangle below the bands; its name fits inside or is left out."""
+
+    episode: Episode
+    x: float
+    width: float
+    color: str
+
+    @property
+    def ink(self) -> str:
+        return ink_on(self.color)
+
+    @property
+    def fits(self) -> bool:
+        return self.width > 7.5 * len(self.episode.emotion) + 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What the page shows of a person, in the drawing's own units."""
+
+    person: Person
+    face: str  # a JPEG in base64, empty without a picture
+    shares: list[tuple[str, float]]
+    bands: list[tuple[str, str]]  # color and points
+    episodes: list[_Strip]
+
+    @classmethod
+    def of(cls, person: Person, span_s: tuple[float, float]) -> _Drawing:
+        scale, colors = _WIDTH / (span_s[1] - span_s[0]), colors_of(person.shares)
+        shares = sorted(person.shares.items(), key=lambda share: -share[1])
+        strips = [
+            _Strip(
+                episode,
+                (episode.start_s - span_s[0]) * scale,
+                max((episode.end_s - episode.start_s) * scale - 1, 0.5),
+                colors[episode.emotion],
+            )
+            for episode in person.episodes
+        ]
+        return cls(
+            person,
+            _face_of(person),
+            [(label, share) for label, share in shares if share >= 0.005],
+            list(_bands(person, span_s, scale)),
+            strips,
+        )
+
+
+def _bands(person: Person, span_s: tuple[float, float], scale: float) -> Iterator[tuple[str, str]]:
+    """Yield the color and the outline of each label's band, one unbroken stretch at a time."""
+    colors = colors_of(person.shares)
     for times, bounds in _segments(person.series, span_s):
         x = (times - span_s[0]) * scale
-        for column, label in enumerate(labels):
+        for column, color in enumerate(colors.values()):
             y = (1 - bounds[:, column : column + 2]) * _BANDS
-            there = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y[:, 1], strict=True))
-            back = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[::-1], y[::-1, 0], strict=True))
-            shapes.append(f'<polygon fill="{colour_of(label)}" points="{there} {back}"/>')
-    shapes += [_episode_svg(episode, span_s[0], scale) for episode in person.episodes]
-    shapes += _ticks_svg(span_s, scale)
-    shares = sorted(person.shares.items(), key=lambda share: -share[1])
-    listed = ", ".join(
-        f"{html.escape(name)} {share:.0%}" for name, share in shares if share >= 0.005
-    )
-    return (
-        f"<section>{_picture(person)}<div><h2>Person {person.identity}</h2>"
-        f"<p>seen {_length(person.seen_s)}; {listed}; {person.changes} "
-        f"change{'' if person.changes == 1 else 's'}</p>"
-        f'<svg viewBox="0 0 {_WIDTH} {_BANDS + _STRIP + 24}" role="img" '
-        f'aria-label="Emotions of person {person.identity} over time">{"".join(shapes)}</svg>'
-        "</div></section>"
-    )
+            outline = np.stack([np.append(x, x[::-1]), np.append(y[:, 1], y[::-1, 0])], axis=1)
+            yield color, " ".join(f"{a:.1f},{b:.1f}" for a, b in outline)
 
 
-def _episode_svg(episode: Episode, start_s: float, scale: float) -> str:
-    x, width = (episode.start_s - start_s) * scale, (episode.end_s - episode.start_s) * scale
-    name = html.escape(episode.emotion)
-    told = (
-        f"{name} {clock(episode.start_s)} to {clock(episode.end_s)}, "
-        f"at most {episode.peak:.0%} at {clock(episode.peak_s)}"
-    )
-    colour = colour_of(episode.emotion)
-    text = ""
-    if width > 7.5 * len(name) + 8:
-        text = (
-            f'<text x="{x + width / 2:.1f}" y="{_BANDS + _STRIP - 5}" text-anchor="middle" '
-            f'fill="{_ink_on(colour)}">{name}</text>'
-        )
-    return (
-        f'<g><title>{told}</title><rect x="{x:.1f}" y="{_BANDS + 4}" '
-        f'width="{max(width - 1, 0.5):.1f}" height="{_STRIP - 4}" fill="{colour}"/>{text}</g>'
-    )
-
-
-def _ticks_svg(span_s: tuple[float, float], scale: float) -> Iterator[str]:
-    step = _tick_step_s(span_s[1] - span_s[0])
+def _ticks(span_s: tuple[float, float]) -> Iterator[tuple[float, str, float]]:
+    """Yield the place, the anchor and the time of each tick."""
+    scale, step = _WIDTH / (span_s[1] - span_s[0]), _tick_step_s(span_s[1] - span_s[0])
     for number in range(math.ceil(span_s[0] / step), math.floor(span_s[1] / step) + 1):
         x = (number * step - span_s[0]) * scale
-        anchor = "start" if x < 20 else "end" if x > _WIDTH - 20 else "middle"
-        yield (
-            f'<text class="tick" x="{x:.1f}" y="{_BANDS + _STRIP + 18}" '
-            f'text-anchor="{anchor}">{clock(number * step)}</text>'
-        )
+        yield x, "start" if x < 20 else "end" if x > _WIDTH - 20 else "middle", number * step
 
 
 def _tick_step_s(length_s: float) -> float:
@@ -256,66 +275,12 @@ def _tick_step_s(length_s: float) -> float:
     return next((step for step in steps if length_s / step <= 10), length_s / 10)
 
 
-def _picture(person: Person) -> str:
+def _face_of(person: Person) -> str:
     if person.thumbnail is None:
-        return '<div class="face"></div>'
-    data = base64.b64encode(encode(person.thumbnail, "jpeg", 85)).decode()
-    return f'<img class="face" alt="" src="data:image/jpeg;base64,{data}">'
-
-
-def clock(time_s: float) -> str:
-    """Return a time as people write it: ``1:05``, ``1:02:05``, or ``0:00.5`` where needed."""
-    tenths = round(time_s * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    seconds, tenth = divmod(rest, 10)
-    text = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-    return f"{text}.{tenth}" if tenth else text
-
-
-def _length(time_s: float) -> str:
-    return f"{time_s:.1f} s" if time_s < 60 else f"{clock(round(time_s))} min"
+        return ""
+    return base64.b64encode(encode(person.thumbnail, "jpeg", 85)).decode()
 
 
 def _plain(text: str) -> str:
     """Keep Matplotlib from reading a file's name as a formula."""
     return text.replace("$", r"\$")
-
-
-def _ink_on(colour: str) -> str:
-    """Return black or white, whichever reads better on the colour (WCAG 2 luminance)."""
-    parts = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return "#121212" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #222; --faint: #6b6b6b; --paper: #fff; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #eee; --faint: #a0a0a0; --paper: #121212; }}
-}}
-body {{ font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }}
-h1 {{ font-size: 1.4rem; margin: 0; overflow-wrap: anywhere; }}
-h2 {{ font-size: 1rem; margin: 0; }}
-p {{ margin: 0 0 .4rem; color: var(--faint); }}
-ul {{ list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1rem; padding: 0; }}
-li i {{ display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }}
-section {{ display: grid; grid-template-columns: 5rem 1fr; gap: 1rem; margin: 1.5rem 0; }}
-.face {{ width: 100%; border-radius: 8px; }}
-section > div {{ min-width: 0; overflow-x: auto; }}
-svg {{ width: 100%; min-width: 40rem; font-size: 12px; }}
-.tick {{ fill: var(--faint); }}
-@media (max-width: 48rem) {{
-  section {{ grid-template-columns: 1fr; gap: .5rem; }}
-  .face {{ width: 5rem; }}
-}}
-</style></head><body>
-<h1>{title}</h1><p>{subtitle}</p><ul>{legend}</ul>
-{people}
-</body></html>
-"""

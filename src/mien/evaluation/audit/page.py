@@ -21,7 +21,7 @@ from mien.errors import ConfigError
 from mien.evaluation.audit import DISPUTES, VERDICTS, VOTE_NAMES, Audit
 from mien.evaluation.audit.figures import figures
 from mien.evaluation.audit.sheets import contact_sheet, sheets
-from mien.files import replacing
+from mien.files import atomic_write
 from mien.types import EMOTIONS
 
 __all__ = ["open_folder", "write_audit"]
@@ -72,8 +72,8 @@ def write_audit(audit: Audit, folder: Path, source: str) -> dict[str, Any]:
         for old in (folder / "sheets").glob("*.png"):
             old.unlink()
         for name, (title, tiles) in sheets(audit).items():
-            with replacing(folder / "sheets" / f"{name}.png") as beside:
-                contact_sheet(tiles).save(beside)
+            with atomic_write(folder / "sheets" / f"{name}.png") as temporary:
+                contact_sheet(tiles).save(temporary)
             captions[f"sheets/{name}.png"] = title
         _write_text(folder / "index.html", _page(audit, counted, source, captions))
         _write_text(folder / _RECORD, json.dumps(counted, indent=2) + "\n")
@@ -224,7 +224,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
 
 
 def _write_table(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = None
         for line in lines:
             if writer is None:
@@ -234,8 +234,8 @@ def _write_table(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 _SHELL = """<!doctype html>
