@@ -94,8 +94,14 @@ class TestPendingFile:
         with pytest.raises(ConfigError, match="choose another place"):
             PendingFile(tmp_path / "missing" / "a.mp4")
 
+    def test_nothing_is_there_before_the_first_byte(self, tmp_path: Path) -> None:
+        PendingFile(tmp_path / "a.mp4")
+
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_discarded_file_leaves_nothing(self, tmp_path: Path) -> None:
         pending = PendingFile(tmp_path / "a.mp4")
+        pending.part.write_bytes(b"half")
         pending.discard()
         pending.discard()
 
@@ -107,7 +113,9 @@ class TestPendingFile:
         done: list[str] = []
         monkeypatch.setattr(files.os, "fsync", lambda _: done.append("fsync"))
         monkeypatch.setattr(files.os, "replace", lambda *_: done.append("replace"))
-        PendingFile(tmp_path / "a.mp4").commit()
+        pending = PendingFile(tmp_path / "a.mp4")
+        pending.part.write_bytes(b"all")
+        pending.commit()
 
         assert done == ["fsync", "replace"]
 

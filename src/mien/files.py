@@ -19,7 +19,7 @@ __all__ = ["PendingFile", "atomic_write", "cannot_write", "check_writable"]
 
 
 class PendingFile:
-    """A file that is being written, under the temporary name ``part``.
+    """A file that is going to be written, under the temporary name ``part``.
 
     The temporary name is unique, so that processes and threads may write the same path at
     once; the last to commit wins. Its suffix is that of the path, since some writers choose
@@ -36,6 +36,7 @@ class PendingFile:
             raise ConfigError(f"{path} is a folder: expected the name of a file to write")
         try:
             self.part.touch(exist_ok=False)
+            self.part.unlink()  # nothing is left if the first byte is never written
         except OSError as error:
             raise cannot_write(path, error) from None
 

@@ -115,7 +115,7 @@ def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -
     ("readings", "expected"),
     [
         ((), ["no face in sight"]),
-        ((reading(),), ["#3 happy", "75%", "25%", "██████"]),
+        ((reading(),), ["#3 happy", "75 %", "25 %", "██████"]),
         ((reading(uncertain=True),), ["#3 happy or neutral?"]),
     ],
 )

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mien.cli.training_tools import SkipBad, Votes, bar, load_data, needs_train, status
+from mien.cli.training_tools import SkipBad, Votes, bar, load_data, needs, status
 
 __all__ = ["audit"]
 
@@ -50,7 +50,7 @@ def audit(
 
         mien audit fer2013/ -o doubtful
     """
-    with needs_train():
+    with needs("evaluate"):
         from mien.evaluation.audit import audit as look_through
         from mien.evaluation.audit.page import open_folder, write_audit
         from mien.train.session import open_any_session

@@ -17,7 +17,7 @@ import typer
 
 from mien.cli.batch import cores, in_order, stop_on_interrupt
 from mien.cli.options import Device
-from mien.cli.training_tools import Data, bar, load_data, needs_train, status
+from mien.cli.training_tools import Data, bar, load_data, needs, status
 from mien.errors import ConfigError, InputError, MienError, ModelError
 from mien.files import atomic_write, cannot_write
 from mien.text import one_line
@@ -295,7 +295,7 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
 
 def _labelled(path: Path) -> Labelled:
     """Return the test rows of FER2013."""
-    with needs_train():
+    with needs("evaluate"):
         from mien.bench.accuracy import Labelled
 
         dataset = load_data(path, None)
@@ -362,7 +362,7 @@ def _write(report: Report, folder: Path) -> None:
         "benchmark.md": to_markdown(report, _command()).encode(),
     }
     if report.accuracy and report.timings:
-        with needs_train():
+        with needs("evaluate"):
             from mien.bench.plot import plot_png
 
             contents["benchmark.png"] = plot_png(report)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import figures
-from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs_train, status
+from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs, needs_train, status
 from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def evaluate(
 
         mien evaluate --dataset folder --data pictures --map map.yaml
     """
-    with needs_train():
+    with needs("evaluate"):
         if dataset is None:
             only = {"--map": folder_map, "--find-faces": find_faces, "--adapt": adapt}
             if given := [name for name, value in only.items() if value]:
@@ -217,8 +217,10 @@ def _with_adaptation(judged: _Judged, model: Path, before: Logits, title: str) -
     from mien.evaluation.comparison import compare
     from mien.evaluation.cross_dataset import adaptation_part
     from mien.evaluation.evaluate import judged as judge
-    from mien.train.adapt import cross_adapted
-    from mien.train.session import load_network
+
+    with needs_train():
+        from mien.train.adapt import cross_adapted
+        from mien.train.session import load_network
 
     faces, card = judged.faces, judged.card
     assert faces is not None
