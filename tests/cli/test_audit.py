@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.commands import exit_code
+from tests.support.commands import exit_code
 
 from mien.card import ModelCard
 from mien.runtime import FakeSession, Session

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.commands import exit_code
+from tests.support.commands import exit_code
 
 from mien.card import ModelCard
+from mien.data import FERPLUS_LABELS
 from mien.runtime import FakeSession, Session
-from mien.train.data import FERPLUS_LABELS
 from mien.types import EMOTIONS
 
 CARD = ModelCard(
