@@ -99,7 +99,7 @@ class YuNet:
         stride = _STRIDES[-1]  # black to the right and below fills it up
         height, width = (math.ceil(side / stride) * stride for side in resized.size[::-1])
         pixels = np.zeros((1, height, width, 3), np.uint8)
-        pixels[0, : resized.height, : resized.width] = resized
+        pixels[0, : resized.height, : resized.width] = np.asarray(resized)
         maps = self._session.run(["stride_8", "stride_16", "stride_32"], {"image": pixels})
         return decode(maps, self.threshold)
 
