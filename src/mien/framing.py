@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.types import Face, Point
+from mien.types import Box, Face, Point
 
-__all__ = ["BOX_ONLY", "CENTERFACE", "YUNET", "FaceTemplate", "Square", "frame"]
+__all__ = ["BOX_ONLY", "CENTERFACE", "YUNET", "FaceTemplate", "Square", "as_from", "frame"]
 
 # Beyond these, landmarks contradict the box or each other. Of 2,121 pasted FER2013 pictures 2 %
 # of YuNet's landmarks, fitted, differ from the box by more, and 0.2 % are no face's landmarks.
@@ -131,3 +131,27 @@ def _by_landmarks(face: Face, template: FaceTemplate) -> Square | None:
 
 def _complex(points: tuple[Point, ...]) -> NDArray[np.complex128]:
     return np.array([complex(*point) for point in points])
+
+
+def as_from(face: Face, source: FaceTemplate, target: FaceTemplate) -> Face:
+    """Return a face of one detector as the detector of another template would place it.
+
+    Each landmark moves by as much as the two templates differ, and the box by its constants, so
+    that one template frames the faces of both.
+    """
+    square = frame(face, source)
+    by_box = _by_box(face, source, square.roll)
+    longer = max(face.box.w, face.box.h)
+    grown = source.box_scale / target.box_scale
+    shift = longer * grown * target.box_shift_y
+    middle_x = by_box.centre.x + math.sin(square.roll) * shift
+    middle_y = by_box.centre.y - math.cos(square.roll) * shift
+    w, h = max(1, round(face.box.w * grown)), max(1, round(face.box.h * grown))
+    box = Box(round(middle_x - w / 2), round(middle_y - h / 2), w, h)
+    if len(face.landmarks) != len(source.landmarks):
+        return Face(box, face.score, face.landmarks)
+    turn = cmath.rect(square.side, square.roll)
+    moved = _complex(face.landmarks) + turn * (
+        _complex(target.landmarks) - _complex(source.landmarks)
+    )
+    return Face(box, face.score, tuple(Point(each.real, each.imag) for each in moved.tolist()))
