@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from mien.faces import CenterFace
-from mien.framing import CENTERFACE, YUNET, as_from, frame
-from mien.looks import Later, SecondLook, Turned, default_detector
+from mien.framing import YUNET, frame
+from mien.looks import Aligned, Later, SecondLook, Turned, default_detector
 from mien.types import Box, Face, Image
 from mien.yunet import YuNet
 
+BICUBIC = PillowImage.Resampling.BICUBIC
 NOTHING = np.zeros((64, 64, 3), np.uint8)
 
 
@@ -92,30 +94,34 @@ def test_a_detector_made_later_is_made_once(astronaut: Image) -> None:
 
 
 def test_centerfaces_faces_are_framed_as_yunets(astronaut: Image, yunet: YuNet) -> None:
-    for face in CenterFace(threads=1)(astronaut):
-        own, translated = frame(face, CENTERFACE), frame(as_from(face, CENTERFACE, YUNET), YUNET)
-        assert translated.side == pytest.approx(own.side, rel=0.08)
-        assert math.dist(translated.centre, own.centre) < 0.05 * own.side
-        assert translated.roll == pytest.approx(own.roll, abs=0.01)
+    (own,) = yunet(astronaut)
+    (face,) = Aligned(CenterFace(threads=1), yunet.aligner)(astronaut)
+    expected, found = frame(own, YUNET), frame(face, YUNET)
+    assert found.side == pytest.approx(expected.side, rel=0.05)
+    assert math.dist(found.centre, expected.centre) < 0.05 * expected.side
 
 
-def test_a_face_without_landmarks_keeps_its_frame() -> None:
-    face = Face(Box(10, 20, 60, 80), 0.9)
-    translated = as_from(face, CENTERFACE, YUNET)
-    assert translated.landmarks == ()
-    own, other = frame(face, CENTERFACE), frame(translated, YUNET)
-    assert other.side == pytest.approx(own.side, rel=0.02)
-    assert other.centre == pytest.approx(own.centre, abs=1)
-
-
-def test_the_default_finds_what_only_a_second_look_does(astronaut: Image) -> None:
-    """The portrait turned by 150 degrees is found by neither detector as it lies."""
+def test_the_default_is_yunet_with_its_template() -> None:
     detect = default_detector(threads=1)
     assert detect.needs_px == 960
     assert detect.template is YUNET
-    hazy = np.rint(150 + (astronaut[:, ::-1] - 150.0) * 0.06).astype(np.uint8)
-    assert YuNet(threads=1)(hazy) == ()
-    assert len(detect(hazy)) == 1
+
+
+def test_a_face_rolled_by_150_degrees_is_found_turned(yunet: YuNet, astronaut: Image) -> None:
+    (upright,) = yunet(astronaut)
+    rolled = np.asarray(PillowImage.fromarray(astronaut).rotate(-150, BICUBIC))
+    assert yunet(rolled) == ()
+    (face,) = default_detector(threads=1)(rolled)
+    degrees = math.degrees(frame(face, YUNET).roll - frame(upright, YUNET).roll)
+    assert degrees == pytest.approx(150, abs=5)
+
+
+def test_an_overexposed_face_is_found_by_centerface(yunet: YuNet, astronaut: Image) -> None:
+    (clear,) = yunet(astronaut)
+    bright = np.clip(astronaut * 3.0, 0, 255).astype(np.uint8)
+    assert yunet(bright) == ()
+    (face,) = default_detector(threads=1)(bright)
+    assert face.box == pytest.approx(clear.box, abs=12)
 
 
 def test_a_high_threshold_holds_for_second_looks(astronaut: Image) -> None:

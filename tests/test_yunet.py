@@ -132,11 +132,18 @@ def test_the_network_answers_as_it_did_when_it_was_made(
 
 
 @pytest.mark.parametrize("light", [0.3, 0.1, 0.06, 0.03])
-def test_a_dim_photo_is_brightened(detector: YuNet, astronaut: Image, light: float) -> None:
+def test_a_dim_photo_is_stretched(detector: YuNet, astronaut: Image, light: float) -> None:
     (bright,) = detector(astronaut)
     (dim,) = detector((astronaut * light).astype(np.uint8))
     assert dim.box == pytest.approx(bright.box, abs=6)
     assert dim.score > 0.85
+
+
+def test_a_hazy_photo_is_stretched(detector: YuNet, astronaut: Image) -> None:
+    hazy = np.rint(150 + (astronaut - 150.0) * 0.06).astype(np.uint8)
+    (clear,), (face,) = detector(astronaut), detector(hazy)
+    assert face.box == pytest.approx(clear.box, abs=6)
+    assert face.score > 0.85
 
 
 def test_a_lit_face_in_a_dark_photo_is_found(detector: YuNet, astronaut: Image) -> None:

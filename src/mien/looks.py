@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mien.alignment import Aligner
 from mien.faces import CenterFace, Detector
-from mien.framing import CENTERFACE, YUNET, FaceTemplate, as_from
+from mien.framing import YUNET
 from mien.types import Box, Face, Image, Point
 from mien.yunet import YuNet
 
-__all__ = ["Later", "SecondLook", "Translated", "Turned", "default_detector"]
+__all__ = ["Aligned", "Later", "SecondLook", "Turned", "default_detector"]
 
 
 def default_detector(
@@ -38,7 +39,7 @@ def default_detector(
         detector = CenterFace(
             min_face_px=min_face_px, threads=threads, same_size=same_size, **limits
         )
-        return Translated(detector, CENTERFACE, YUNET)
+        return Aligned(detector, first.aligner)
 
     return SecondLook(first, Turned(first), Later(centerface), every=10 if same_size else 1)
 
@@ -69,35 +70,35 @@ class SecondLook:
 
 
 class Turned:
-    """A detector that looks at an image turned by a quarter, a half and three quarters."""
+    """A detector that looks at an image turned by a quarter, a half and three quarters.
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    Args:
+        threshold: faces with a lower score are left out. Three more looks give more chances of a
+            false alarm: of 200 pictures without faces 6 above 0.6, and 2 above 0.7.
+    """
+
+    def __init__(self, detector: Detector, threshold: float = 0.7) -> None:
+        self._detector, self._threshold = detector, threshold
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
         """Return the faces of the turn that shows the most confident one; see :class:`Detector`."""
         looks = []
         for turns in (1, 2, 3):
             found = self._detector(np.ascontiguousarray(np.rot90(image, turns)))
-            looks.append(tuple(_turned_back(face, turns, image) for face in found))
+            sure = [face for face in found if face.score > self._threshold]
+            looks.append(tuple(_turned_back(face, turns, image) for face in sure))
         return max(looks, key=lambda faces: faces[0].score if faces else 0.0)
 
 
-class Translated:
-    """A detector whose faces are returned as another one would place them.
+class Aligned:
+    """A detector whose faces get the landmarks of an aligner, so that one template fits them."""
 
-    Args:
-        detector: gives faces that lie in their frames as ``source`` says.
-        source: the detector's own template.
-        target: the template by which the faces are going to be framed.
-    """
-
-    def __init__(self, detector: Detector, source: FaceTemplate, target: FaceTemplate) -> None:
-        self._detector, self._source, self._target = detector, source, target
+    def __init__(self, detector: Detector, aligner: Aligner) -> None:
+        self._detector, self._aligner = detector, aligner
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
         """Return the faces of an image; see :class:`Detector`."""
-        return tuple(as_from(face, self._source, self._target) for face in self._detector(image))
+        return self._aligner(image, self._detector(image))
 
 
 class Later:

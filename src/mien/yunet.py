@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from mien.alignment import Aligner
 from mien.detections import Detections, input_scale, needs_px_for
 from mien.errors import ConfigError, InputError
 from mien.types import Face, Image
@@ -23,20 +24,24 @@ __all__ = ["YuNet"]
 _STRIDES = (8, 16, 32)  # input pixels per cell of each map; input sides are multiples of the last
 _WORKABLE_FACE_PX = 16
 
-# A photo is dim if all but the brightest 0.5 % of its values stay below this. It is then looked at
-# a second time, multiplied until they are white: of 75 faces at 3 % of their light YuNet finds
-# none as they are, and all after it. The first look keeps faces that stand in their own light in
-# the dark. More gain than 30 would only enlarge the steps of 8 bits.
-_DIM = 128
-_DIM_PERCENTILE = 99.5
+# A photo lacks contrast, being dim or hazy, if all but the darkest and the brightest 0.5 % of its
+# values lie this close together. It is then looked at a second time, stretched until they are
+# black and white: of 75 faces at 3 % of their light YuNet finds none as they are, and all after
+# it. The first look keeps faces that stand in their own light in the dark. More gain than 30
+# would only enlarge the steps of 8 bits.
+_LOW_RANGE = 128
+_TAIL = 0.005
 _MAX_GAIN = 30.0
 
 
 class YuNet:
     """The default detector: 54,000 weights, a fraction of CenterFace's time.
 
-    Threads may share one: its session is created here and never changes. Dim images are
-    looked at a second time, brightened.
+    Its own landmarks stay level however a face is rolled, so each face gets those that
+    CenterFace's network sees in a small view of it.
+
+    Threads may share one: its sessions are created here and never change. Dim and hazy
+    images are looked at a second time, stretched.
 
     Args:
         min_face_px: the longer side, in pixels of the image, of the smallest face to look
@@ -75,6 +80,7 @@ class YuNet:
         # An arena would keep the memory of the largest image for ever.
         options.enable_cpu_mem_arena = same_size
         options.enable_mem_pattern = same_size
+        self.aligner = Aligner(threads=threads)
         weights = resources.files("mien") / "assets" / "yunet.onnx"
         self._session = onnxruntime.InferenceSession(
             weights.read_bytes(), options, providers=["CPUExecutionProvider"]
@@ -90,10 +96,10 @@ class YuNet:
         height, width = image.shape[:2]
         scale = input_scale((height, width), self.min_face_px, _WORKABLE_FACE_PX)
         resized = _resized(image, scale)
-        looks = [self._look(each) for each in (resized, *_brightened(resized))]
+        looks = [self._look(each) for each in (resized, *_stretched(resized))]
         found = Detections(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
         scale_xy = (width / resized.width, height / resized.height)
-        return found.without_overlaps().to_faces(scale_xy)
+        return self.aligner(image, found.without_overlaps().to_faces(scale_xy))
 
     def _look(self, resized: PillowImage.Image) -> Detections:
         stride = _STRIDES[-1]  # black to the right and below fills it up
@@ -140,14 +146,14 @@ def _resized(image: Image, scale: float) -> PillowImage.Image:
     return whole.resize((width, height), PillowImage.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-def _brightened(resized: PillowImage.Image) -> Iterator[PillowImage.Image]:
-    """Yield a dim image with its bright values at white, and nothing for any other image."""
+def _stretched(resized: PillowImage.Image) -> Iterator[PillowImage.Image]:
+    """Yield an image of low contrast stretched to all of it, and nothing for any other image."""
     counts = np.array(resized.histogram()).reshape(3, 256).sum(axis=0)
     below = np.cumsum(counts) / counts.sum()
-    bright = max(int(np.searchsorted(below, _DIM_PERCENTILE / 100)), 1)
-    if bright < _DIM:
-        values = np.arange(256) * min(255 / bright, _MAX_GAIN)
-        table = np.minimum(np.rint(values), 255).astype(int).tolist()
+    dark, bright = np.searchsorted(below, (_TAIL, 1 - _TAIL)).tolist()
+    if bright - dark < _LOW_RANGE:
+        values = (np.arange(256) - dark) * min(255 / max(bright - dark, 1), _MAX_GAIN)
+        table = np.clip(np.rint(values), 0, 255).astype(int).tolist()
         yield resized.point(table * 3)
 
 
