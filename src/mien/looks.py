@@ -74,10 +74,11 @@ class Turned:
 
     Args:
         threshold: faces with a lower score are left out. Three more looks give more chances of a
-            false alarm: of 200 pictures without faces 6 above 0.6, and 2 above 0.7.
+            false alarm: in 200 pictures without faces YuNet gives 6 above 0.6, and 1 above 0.75,
+            which still finds 83 % of the faces turned by 90 degrees.
     """
 
-    def __init__(self, detector: Detector, threshold: float = 0.7) -> None:
+    def __init__(self, detector: Detector, threshold: float = 0.75) -> None:
         self._detector, self._threshold = detector, threshold
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
