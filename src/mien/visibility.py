@@ -73,7 +73,7 @@ class Limits:
     min_size_px: float = 18.0
     min_sharpness: float = 0.17
     min_contrast: float = 4.0
-    max_white: float = 0.3
+    max_white: float = 0.5
     max_yaw: float = 45.0
     max_pitch: float = 30.0
     max_outside: float = 0.3
