@@ -160,9 +160,7 @@ def _png(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_not_a_video_is_one_clear_error_and_leaves_nothing(
-    name: str, tmp_path: Path
-) -> None:
+def test_what_is_not_a_video_is_one_error_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     make, message = BAD[name]
     (tmp_path / "in").mkdir()
     source = make(tmp_path / "in")
