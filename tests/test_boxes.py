@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.boxes import area, intersections, iou, ious, largest, scaled, to_xyxy
+from mien.boxes import area, intersections, iou, ious, largest, to_xyxy
 from mien.types import Box, Face
 
 
@@ -42,20 +42,6 @@ def test_ious_of_many_are_those_of_each(count: int, others: int) -> None:
 def test_other_arrays_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected boxes \(N, 4\)"):
         intersections(np.zeros(shape), np.zeros((1, 4)))
-
-
-@pytest.mark.parametrize(
-    ("scale", "expected"),
-    [(1.0, Box(3, 5, 10, 20)), (2.0, Box(6, 10, 20, 40)), (0.5, Box(2, 2, 4, 10))],
-)
-def test_scaled(scale: float, expected: Box) -> None:
-    assert scaled(Box(3, 5, 10, 20), scale) == expected
-
-
-def test_neighbours_stay_neighbours_when_scaled() -> None:
-    left, right = scaled(Box(0, 0, 7, 7), 0.37), scaled(Box(7, 0, 7, 7), 0.37)
-
-    assert left.x + left.w == right.x
 
 
 def test_the_largest_face_is_the_one_with_most_pixels() -> None:

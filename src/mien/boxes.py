@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.types import Box, Face
 
-__all__ = ["area", "intersections", "iou", "ious", "largest", "scaled", "to_xyxy"]
+__all__ = ["area", "intersections", "iou", "ious", "largest", "to_xyxy"]
 
 _Rows = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
@@ -18,13 +18,6 @@ _Rows = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 def area(box: Box) -> int:
     """Return the area in pixels."""
     return box.w * box.h
-
-
-def scaled(box: Box, scale: float) -> Box:
-    """Return the box in an image that is ``scale`` times as large; corners are rounded."""
-    left, top = round(box.x * scale), round(box.y * scale)
-    right, bottom = round((box.x + box.w) * scale), round((box.y + box.h) * scale)
-    return Box(left, top, right - left, bottom - top)
 
 
 def largest(faces: Sequence[Face]) -> tuple[Face, ...]:

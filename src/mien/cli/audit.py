@@ -53,11 +53,11 @@ def audit(
     with needs("evaluate"):
         from mien.evaluation.audit import audit as look_through
         from mien.evaluation.audit.page import open_folder, write_audit
-        from mien.train.session import open_any_session
+        from mien.runtime import open_session
 
         open_folder(output)  # before minutes are spent
         dataset = load_data(data, votes, skip_bad=skip_bad)
-        session = open_any_session(model)
+        session = open_session(model)
         detector = None
         if find_faces:
             from mien.faces import CenterFace

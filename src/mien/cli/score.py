@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.batch import cores
 from mien.cli.options import Head, MinFace
 from mien.cli.predict import Faces
+from mien.concurrency import cores
 from mien.errors import ConfigError, MissingExtra
 from mien.text import one_line
 

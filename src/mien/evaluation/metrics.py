@@ -175,9 +175,8 @@ def accuracy(read: _Truth, truth: _Truth) -> float:
 def accuracy_and_loss(logits: Logits, truth: _Truth) -> tuple[float, float]:
     """Return the accuracy, a part of 1, and the cross-entropy in nats, uncalibrated."""
     columns = np.arange(logits.shape[1])
-    return accuracy(logits.argmax(axis=1), truth), float(
-        log_loss(truth, softmax(logits), labels=columns)
-    )
+    loss = float(log_loss(truth, softmax(logits), labels=columns))
+    return accuracy(logits.argmax(axis=1), truth), loss
 
 
 def accuracy_interval(right: NDArray[np.bool_], seed: int = 0) -> Interval:

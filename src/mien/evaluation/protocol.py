@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from mien.card import ModelCard
 from mien.data import Dataset
 from mien.data.datasets import Faces, Listing
+from mien.errors import InputError
 from mien.evaluation import cross_dataset, report
 from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.evaluate import Result, evaluate, judged
@@ -157,9 +158,13 @@ def with_adapted(evaluation: Evaluation, adapted: Logits) -> Evaluation:
     Args:
         evaluation: of :func:`on_dataset`.
         adapted: logits (N, C), see :func:`mien.train.adapt.cross_adapted`.
+
+    Raises:
+        InputError: the evaluation is not of such faces.
     """
     faces, before, card = evaluation.faces, evaluation.logits, evaluation.card
-    assert faces is not None and before is not None, "only faces of a data set can be adapted to"
+    if faces is None or before is None:
+        raise InputError("expected an evaluation on the faces of a data set, see on_dataset")
     comparison = compare(card, before, adapted, faces.emotion, faces.persons)
     title = f"{evaluation.results[0].split}, adapted"
     return replace(
