@@ -7,7 +7,6 @@ import pytest
 from tests.support import layouts
 from tests.support.clips import Clip, find_square
 
-from mien.cli.cropping import FaceCropper, middle_frame
 from mien.data.datasets import (
     DATASETS,
     Known,
@@ -18,7 +17,9 @@ from mien.data.datasets import (
     whole_as_crop,
 )
 from mien.errors import ConfigError, DataError
+from mien.evaluation.cropping import FaceCropper
 from mien.types import EMOTIONS, Box, CropGeometry, Crops, Face, Image
+from mien.video import middle_frame
 
 CROPPER = FaceCropper(find_square, CropGeometry(0.9, 0.0))
 

@@ -27,7 +27,15 @@ from mien.evaluation.report import Part
 from mien.runtime import Session
 from mien.types import Logits
 
-__all__ = ["Evaluation", "OpenHead", "on_dataset", "on_fer2013", "sessions_for", "with_adapted"]
+__all__ = [
+    "Evaluation",
+    "OpenHead",
+    "Source",
+    "on_dataset",
+    "on_fer2013",
+    "sessions_for",
+    "with_adapted",
+]
 
 
 class OpenHead(Protocol):
@@ -36,6 +44,21 @@ class OpenHead(Protocol):
     def __call__(self, *, head: str | None = None) -> Session:
         """Return the session."""
         ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that was listed.
+
+    Attributes:
+        name: a key of :data:`mien.data.datasets.DATASETS`, or ``folder``.
+        path: where it is.
+        listing: see :func:`mien.data.datasets.list_samples`.
+    """
+
+    name: str
+    path: Path
+    listing: Listing
 
 
 @dataclass(frozen=True)
@@ -122,9 +145,8 @@ def on_fer2013(
 
 def on_dataset(
     session: Session,
+    source: Source,
     faces: Faces,
-    listing: Listing,
-    name: tuple[str, Path],
     *,
     groups: Path | None = None,
     flip: bool = False,
@@ -132,8 +154,7 @@ def on_dataset(
     """Evaluate a model on the faces of another data set.
 
     Args:
-        faces: collected from the listing, see :func:`mien.data.datasets.collect`.
-        name: of the data set, and where it is.
+        faces: collected from the source's listing, see :func:`mien.data.datasets.collect`.
         groups: a ``groups.csv`` that names images, besides the groups that the set states.
         flip: evaluate flip averaging too.
 
@@ -142,7 +163,7 @@ def on_dataset(
         ModelError: the labels are not those of data sets, or the model gave something else
             than finite numbers.
     """
-    described = cross_dataset.dataset_part(*name, listing, faces)
+    described = cross_dataset.dataset_part(source.name, source.path, source.listing, faces)
     title = described.content["name"]
     results, logits = cross_dataset.judge_faces(session, faces, title, flip=flip)
     groupings = cross_dataset.group_faces(session, faces, logits, groups)

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from mien.card import Confidence, ModelCard, record_of, write_card
 from mien.confidence import fit_confidence
+from mien.data.datasets import Faces
 from mien.errors import ConfigError, DataError, ModelError
-from mien.evaluation.comparison import ENOUGH_LABELLED
+from mien.evaluation.comparison import ENOUGH_LABELLED, Comparison, compare
+from mien.evaluation.cross_dataset import check_labels
 from mien.evaluation.evaluate import classify
 from mien.files import atomic_write
 from mien.train.nets import logits_of
@@ -36,6 +38,7 @@ __all__ = [
     "Adaptation",
     "adapt",
     "cross_adapted",
+    "evaluate_adapted",
     "fit_on_labelled",
     "write_adapted",
 ]
@@ -169,6 +172,25 @@ def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -
     if len(truth) < ENOUGH_LABELLED:
         return card.confidence
     return fit_confidence(logits, truth, coverage=card.confidence.coverage)
+
+
+def evaluate_adapted(
+    card: ModelCard, model: keras.Model, adapted: keras.Model, faces: Faces
+) -> tuple[Comparison, Confidence]:
+    """Compare a network with its adapted copy on labelled faces, and fit what they allow.
+
+    Returns:
+        The comparison, and the confidence of the adapted network: see `fit_on_labelled`.
+
+    Raises:
+        ModelError: the card's labels are not those of data sets.
+    """
+    check_labels(card)
+    before, after = (
+        classify(KerasSession(network, card), faces.crops) for network in (model, adapted)
+    )
+    comparison = compare(card, before, after, faces.emotion)
+    return comparison, fit_on_labelled(card, after, faces.emotion)
 
 
 def write_adapted(

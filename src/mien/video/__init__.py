@@ -22,7 +22,7 @@ from mien.errors import MissingExtra
 if TYPE_CHECKING:
     from mien.video.camera import Camera, Latest
     from mien.video.file import VideoFile
-    from mien.video.opening import open_source
+    from mien.video.opening import middle_frame, open_source
     from mien.video.pipeline import FollowOptions, FrameReadings, Outcome, Output, follow, run
     from mien.video.sound import Sound
     from mien.video.source import Frame, Source, VideoInfo, VideoLimits
@@ -47,6 +47,7 @@ __all__ = [
     "VideoLimits",
     "VideoWriter",
     "follow",
+    "middle_frame",
     "open_source",
     "run",
 ]
@@ -55,7 +56,7 @@ _HOMES = {
     "camera": ("Camera", "Latest"),
     "pipeline": ("FollowOptions", "FrameReadings", "Outcome", "Output", "follow", "run"),
     "file": ("VideoFile",),
-    "opening": ("open_source",),
+    "opening": ("middle_frame", "open_source"),
     "sound": ("Sound",),
     "source": ("Frame", "Source", "VideoInfo", "VideoLimits"),
     "tables": ("CsvTable", "JsonLines", "ParquetTable"),

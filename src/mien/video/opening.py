@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from pathlib import Path
 
+import numpy as np
+
 from mien.errors import ConfigError, VideoError
+from mien.types import Image
 from mien.video.camera import Camera
 from mien.video.file import FORMATS, VideoFile
 from mien.video.source import Source, VideoLimits
 
-__all__ = ["open_source"]
+__all__ = ["middle_frame", "open_source"]
 
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto"
 
@@ -55,6 +59,24 @@ def open_source(
     path = _checked(name)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     return VideoFile(name, f"file:{path.resolve()}", options, limits, start_s, end)
+
+
+def middle_frame(path: Path) -> Image:
+    """Return the frame in the middle of a video's frames; the later one of two.
+
+    Raises:
+        VideoError: the video cannot be read to the end.
+    """
+    source = open_source(str(path))
+    try:
+        latter_half: deque[Image] = deque()
+        for frame in source.frames():
+            latter_half.append(frame.image)
+            if frame.index % 2:
+                latter_half.popleft()
+        return np.ascontiguousarray(latter_half[0])
+    finally:
+        source.close()
 
 
 def _checked(name: str) -> Path:
