@@ -28,6 +28,7 @@ __all__ = [
     "evaluate",
     "headline",
     "judged",
+    "mean_logits",
     "truth_of",
 ]
 
@@ -103,7 +104,7 @@ def evaluate(
         results += _judge(session, tests, seen, plain, flip=False)
         if flip:
             mirrored = classify(session, tests.crops[:, :, ::-1], on_batch=count)
-            results += _judge(session, tests, seen, (plain + mirrored) / 2, flip=True)
+            results += _judge(session, tests, seen, mean_logits(plain, mirrored), flip=True)
     return results
 
 
@@ -202,6 +203,11 @@ def _figures(scores: Scores) -> dict[str, float]:
         "accuracy_answered": scores.accuracy_answered,
         "accuracy_at_80": scores.accuracy_at_80,
     }
+
+
+def mean_logits(one: Logits, other: Logits) -> Logits:
+    """Return the mean of two logits, as of a crop and its mirror image."""
+    return np.asarray((one + other) / 2, np.float32)
 
 
 def _judge(

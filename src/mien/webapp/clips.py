@@ -16,6 +16,7 @@ from mien.video import (
     FrameReadings,
     JsonLines,
     Outcome,
+    Output,
     VideoLimits,
     VideoWriter,
     open_source,
@@ -85,7 +86,7 @@ def _run(
     source = open_source(str(path), limits=_LIMITS)
     state.report(0, source.info.frames or 0)
     story = Story(predictor.labels)
-    outputs = [
+    outputs: list[Output] = [
         VideoWriter(path.with_name("annotated.mp4"), source),
         CsvTable(path.with_name("readings.csv"), predictor.labels),
         JsonLines(path.with_name("readings.jsonl")),
