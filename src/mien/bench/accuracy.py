@@ -94,7 +94,7 @@ def judge(
                 logits = classify(model.session, data.crops, on_batch=count)
             except ModelError as error:
                 raise ModelError(f"{model.path}: {error}") from None
-            read[model.name] = logits.argmax(axis=1)
+            read[model.name] = logits[model.card.default_head].argmax(axis=1)
     return _accuracies(chosen, read, data, reference)
 
 

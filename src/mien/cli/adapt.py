@@ -76,7 +76,7 @@ def adapt(
         if output.resolve() == model.resolve():
             raise ConfigError(f"{output} is the model to adapt: choose another name with -o")
         network, card = load_network(model)
-        cropper = FaceCropper(open_detector(), card.geometry)
+        cropper = FaceCropper(open_detector(), card.framing)
         faces = _labelled(labelled, folder_map, cropper, cropped=cropped) if labelled else None
         crops = _crops(folder, cropper, cropped=cropped)
         with bar("adapting") as progress:
@@ -145,7 +145,7 @@ def _evaluated(card: ModelCard, network: object, adapted: object, faces: Faces) 
     comparison, fitted = evaluate_adapted(card, network, adapted, faces)
     print_comparison(comparison)
     typer.echo(verdict(comparison))
-    if fitted is card.confidence:
+    if fitted is card.calibration:
         typer.echo(
             f"the temperature was kept: fitting it takes {ENOUGH_LABELLED} labelled "
             f"faces, there are {len(faces)}"
@@ -153,6 +153,7 @@ def _evaluated(card: ModelCard, network: object, adapted: object, faces: Faces) 
     else:
         typer.echo(
             f"temperature and thresholds were fitted on the {len(faces)} labelled faces: "
-            f"{card.confidence.temperature:.2f} became {fitted.temperature:.2f}"
+            f"{card.calibration.temperature:.2f} became {fitted.temperature:.2f}"
         )
-    return replace(card, confidence=fitted)
+    head = replace(card.head(), calibration=fitted)
+    return replace(card, heads={**card.heads, card.default_head: head})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -142,13 +141,13 @@ def _on_fer2013(
     flip: bool,
     skip_bad: bool,
 ) -> Evaluation:
-    from mien.evaluation.protocol import on_fer2013, sessions_for
+    from mien.evaluation.protocol import on_fer2013
     from mien.runtime import open_session
 
     dataset = load_data(data, votes, skip_bad=skip_bad)
-    sessions = sessions_for(partial(open_session, model), dataset)
+    session = open_session(model)
     with bar("evaluating") as progress:
-        return on_fer2013(sessions, dataset, groups=groups, flip=flip, on_crops=progress)
+        return on_fer2013(session, dataset, groups=groups, flip=flip, on_crops=progress)
 
 
 def _on_dataset(
@@ -163,7 +162,7 @@ def _on_dataset(
 
     session = open_session(model)
     check_labels(session.card)
-    cropper = FaceCropper(open_detector(), session.card.geometry)
+    cropper = FaceCropper(open_detector(), session.card.framing)
     with bar("finding faces") as progress:
         faces = collect(
             source.listing, cropper, middle_frame, skip_bad=skip_bad, on_sample=progress

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mien.boxes import iou, largest
+from mien.card import Framing
 from mien.faces import Detector, crop_faces
-from mien.types import Box, CropGeometry, Crops, Face, Image
+from mien.types import Box, Crops, Face, Image
 
 __all__ = ["FaceCropper"]
 
@@ -14,10 +15,10 @@ _LEAST_OVERLAP = 0.25
 
 
 class FaceCropper:
-    """Finds faces and cuts them out by a model's geometry; a ``CropFace`` of :mod:`mien.data`."""
+    """Finds faces and cuts them out by a model's framing; a ``CropFace`` of :mod:`mien.data`."""
 
-    def __init__(self, detector: Detector, geometry: CropGeometry) -> None:
-        self._detector, self._geometry = detector, geometry
+    def __init__(self, detector: Detector, framing: Framing) -> None:
+        self._detector, self._framing = detector, framing
 
     def __call__(self, image: Image, box: Box | None = None) -> Crops:
         """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
@@ -28,9 +29,9 @@ class FaceCropper:
             nearest = max(faces, key=lambda face: iou(face.box, box), default=None)
             meant = nearest is not None and iou(nearest.box, box) >= _LEAST_OVERLAP
             chosen = (nearest,) if nearest is not None and meant else ()
-        return crop_faces(image, chosen, self._geometry)
+        return crop_faces(image, chosen, self._framing)
 
     def every(self, image: Image) -> Crops:
         """Return all faces of an image, by falling detection score; there may be none."""
         faces: tuple[Face, ...] = self._detector(image)
-        return crop_faces(image, faces, self._geometry)
+        return crop_faces(image, faces, self._framing)

@@ -1,7 +1,7 @@
 """Whole evaluations, from a model and its data to everything that a report says.
 
     dataset = mien.data.load(Path("fer2013.csv.gz"))
-    evaluation = on_fer2013(sessions_for(open_session, dataset), dataset)
+    evaluation = on_fer2013(open_session(), dataset)
     print(evaluation.results[0].scores.accuracy)
     evaluation.write(Path("report"))
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mien.card import ModelCard
 from mien.data import Dataset
@@ -29,21 +29,11 @@ from mien.types import Logits
 
 __all__ = [
     "Evaluation",
-    "OpenHead",
     "Source",
     "on_dataset",
     "on_fer2013",
-    "sessions_for",
     "with_adapted",
 ]
-
-
-class OpenHead(Protocol):
-    """Opens the model with one of its heads; ``None`` is the default head."""
-
-    def __call__(self, *, head: str | None = None) -> Session:
-        """Return the session."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -100,22 +90,8 @@ class Evaluation:
         )
 
 
-def sessions_for(open_head: OpenHead, dataset: Dataset) -> list[Session]:
-    """Open the model once for each head that the data can be held against.
-
-    The default head comes first; a head ``ferplus`` needs FER+'s votes.
-    """
-    first = open_head()
-    others = [
-        head
-        for head in list(first.card.heads)[1:]
-        if head != "ferplus" or dataset.votes is not None
-    ]
-    return [first, *(open_head(head=head) for head in others)]
-
-
 def on_fer2013(
-    sessions: Sequence[Session],
+    session: Session,
     dataset: Dataset,
     *,
     groups: Path | None = None,
@@ -125,7 +101,6 @@ def on_fer2013(
     """Evaluate a model on the test splits of FER2013.
 
     Args:
-        sessions: one for each head, see :func:`sessions_for`; the first is that of groups.
         groups: a ``groups.csv`` that names rows, see :mod:`mien.evaluation.groups`.
         flip: evaluate flip averaging too.
         on_crops: called with (done, total).
@@ -134,11 +109,11 @@ def on_fer2013(
         DataError: there is no test row, or the groups do not fit the data.
         ModelError: the model gave something else than finite numbers.
     """
-    results = evaluate(sessions, dataset, flip=flip, on_crops=on_crops)
-    card = sessions[0].card
+    results = evaluate(session, dataset, flip=flip, on_crops=on_crops)
+    card = session.card
     if groups is None:
         return Evaluation(card, report.PROTOCOL, results)
-    groupings = cross_dataset.group_test_rows(sessions[0], dataset, groups)
+    groupings = cross_dataset.group_test_rows(session, dataset, groups)
     parts = [cross_dataset.groups_part(groupings)]
     return Evaluation(card, report.PROTOCOL, results, groupings, parts)
 

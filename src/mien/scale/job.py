@@ -126,7 +126,7 @@ class Job:
             ModelError: the model cannot be used.
         """
         model = default_model() if options.model is None else Path(options.model)
-        open_session(model, head=options.head, device="cpu", threads=1)
+        open_session(model, device="cpu", threads=1).card.head(options.head)
         relative = any(not is_address(each) and not os.path.isabs(each) for each in sources)
         relative |= options.model is not None and not os.path.isabs(options.model)
         base = os.getcwd() if relative else ""

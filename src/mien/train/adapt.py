@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence, ModelCard, record_of, write_card
-from mien.confidence import fit_confidence
+from mien.calibration import fit_calibration
+from mien.card import Calibration, ModelCard, record_of, write_card
 from mien.data.datasets import Faces
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation.comparison import ENOUGH_LABELLED, Comparison, compare
@@ -159,35 +159,36 @@ def cross_adapted(
             on_layer(done * layers + layer, 2 * layers)
 
         adapted, _ = adapt(model, crops[~read], prior=prior, seed=seed, on_layer=count)
-        logits[read] = classify(KerasSession(adapted, card), crops[read])
+        logits[read] = classify(KerasSession(adapted, card), crops[read])[card.default_head]
     return logits
 
 
-def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -> Confidence:
-    """Return the confidence of the adapted model: fitted, if there are labels enough.
+def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -> Calibration:
+    """Return the calibration of the adapted model: fitted, if there are labels enough.
 
     Without labels nothing says how often the model is right on new faces, and no temperature
     can be found; the old one is kept, as it is with fewer than :data:`ENOUGH_LABELLED`.
     """
     if len(truth) < ENOUGH_LABELLED:
-        return card.confidence
-    return fit_confidence(logits, truth, coverage=card.confidence.coverage)
+        return card.calibration
+    return fit_calibration(logits, truth, coverage=card.calibration.coverage)
 
 
 def evaluate_adapted(
     card: ModelCard, model: keras.Model, adapted: keras.Model, faces: Faces
-) -> tuple[Comparison, Confidence]:
+) -> tuple[Comparison, Calibration]:
     """Compare a network with its adapted copy on labelled faces, and fit what they allow.
 
     Returns:
-        The comparison, and the confidence of the adapted network: see `fit_on_labelled`.
+        The comparison, and the calibration of the adapted network: see `fit_on_labelled`.
 
     Raises:
         ModelError: the card's labels are not those of data sets.
     """
     check_labels(card)
     before, after = (
-        classify(KerasSession(network, card), faces.crops) for network in (model, adapted)
+        classify(KerasSession(network, card), faces.crops)[card.default_head]
+        for network in (model, adapted)
     )
     comparison = compare(card, before, after, faces.emotion)
     return comparison, fit_on_labelled(card, after, faces.emotion)
@@ -202,7 +203,7 @@ def write_adapted(
     model as it was are left out: they are not this one's.
 
     Args:
-        card: with the confidence of the adapted model.
+        card: with the calibration of the adapted model.
         crops: some that an ONNX graph is held against the network on.
 
     Raises:
