@@ -21,7 +21,6 @@ from mien.service.app import create_app, predictor_of
 from mien.service.deps import Services
 from mien.service.logs import configure
 from mien.service.settings import Settings
-from mien.service.socket import Close
 
 __all__ = ["Server", "check_binding", "make_server", "serve"]
 
@@ -44,9 +43,7 @@ class Server(uvicorn.Server):
         self._services.stopping = True
         _log.info("stopping")
         conversations = list(self._services.conversations)
-        await asyncio.gather(
-            *(each.close(Close.STOPPING, "the service is stopping") for each in conversations)
-        )
+        await asyncio.gather(*(each.stop() for each in conversations))
         await asyncio.sleep(_GRACE_S)
         await super().shutdown(sockets)
         _log.info("stopped")

@@ -88,7 +88,7 @@ class ExplainedFace(FaceShape):
 class PredictAnswer(PictureAnswer):
     """What ``/predict`` answers."""
 
-    faces: list[ExplainedFace]
+    faces: list[ExplainedFace]  # type: ignore[assignment]  # narrower in what is only written
 
     request_id: str
     model: ModelShape
