@@ -61,7 +61,7 @@ def bomb(width: int, height: int) -> bytes:
         (bomb(16_385, 1), {}, 413, "image_too_large"),
         (bomb(16_000, 16_000), {}, 413, "image_too_large"),
         (bytes(10 * MIB + 1), {}, 413, "too_large"),
-        (b"{}", {"content-type": "application/json"}, 415, "unsupported_media_type"),
+        (b"{}", {"content-type": "application/json"}, 415, "unsupported_image"),
         (b"", {"content-type": "multipart/form-data"}, 415, "unsupported_media_type"),
         (b"", {"content-type": FORM_BOUNDARY}, 400, "bad_request"),
         (b"--x\r\n\r\n", {"content-type": FORM_BOUNDARY}, 400, "bad_request"),
@@ -210,7 +210,7 @@ def test_idle_connections_are_kept_for_a_while_only() -> None:
 
 
 def test_what_does_not_fit_into_the_queue_is_told_to_come_back(jpeg: bytes) -> None:
-    with running(fake_predictor(0.4), workers=1, queue=1) as service, ThreadPoolExecutor(6) as pool:
+    with running(fake_predictor(0.4), threads=1, queue=1) as service, ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: service.client.post("/predict", content=jpeg), range(6)))
         statuses = sorted(answer.status_code for answer in answers)
         assert statuses == [200, 200, 503, 503, 503, 503]
@@ -230,7 +230,7 @@ def test_too_many_requests_of_one_caller_are_told_to_come_back(jpeg: bytes) -> N
 
 
 def test_who_leaves_takes_the_work_along(jpeg: bytes) -> None:
-    with running(fake_predictor(0.5), workers=1) as service:
+    with running(fake_predictor(0.5), threads=1) as service:
         detector = service.predictor.detector
         assert isinstance(detector, FakeDetector)
         before = detector.calls

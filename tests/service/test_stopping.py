@@ -30,7 +30,7 @@ SERVE_FAKE = Path(__file__).with_name("serve_fake.py")
 def process(*command: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a service of its own; it is killed at the end, if it has not stopped."""
     port = free_port()
-    variables = {"MIEN_PORT": str(port), "MIEN_RATE_PER_S": "0", "MIEN_WORKERS": "2", **environment}
+    variables = {"MIEN_PORT": str(port), "MIEN_RATE_PER_S": "0", "MIEN_THREADS": "2", **environment}
     running = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **variables},

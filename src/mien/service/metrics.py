@@ -46,6 +46,15 @@ class Metrics:
             "mien_rejected", "Requests refused.", ("reason",), registry=registry
         )
         self.faces = Counter("mien_faces", "Faces read.", registry=registry)
+        self.connections = Gauge(
+            "mien_connections", "Open connections, sockets included.", registry=registry
+        )
+        self.cut = Counter(
+            "mien_connections_cut",
+            "Connections refused or closed because of a limit.",
+            ("reason",),
+            registry=registry,
+        )
         self.sockets = Gauge("mien_sockets", "Open sockets.", registry=registry)
         self.frames = Counter(
             "mien_frames", "Frames that came by socket.", ("outcome",), registry=registry

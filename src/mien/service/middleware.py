@@ -74,7 +74,7 @@ class RequestContext:
             if status:
                 raise  # too late for an answer: let the server cut the connection
             content = {"code": "internal", "message": "the service failed; it was logged"}
-            answer = error_response(scope["request_id"], 500, content)
+            answer = error_response(scope, 500, content)
             await answer(scope, receive, send_with_headers)
         finally:
             self._count(scope, status, time.perf_counter() - start)

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -19,7 +20,9 @@ from mien.hosts import is_loopback
 from mien.predictor import Predictor
 from mien.service.app import create_app, open_predictor
 from mien.service.deps import Services
+from mien.service.environment import Proxies
 from mien.service.logs import configure
+from mien.service.protocol import HttpConnection, SocketConnection
 from mien.service.settings import Settings
 from mien.service.socket import Close
 
@@ -95,6 +98,7 @@ def make_server(
 ) -> Server:
     """Return a server that is ready to run."""
     app: FastAPI = create_app(settings, make_predictor)
+    services: Services = app.state.services
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -102,18 +106,24 @@ def make_server(
         server_header=False,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
-        ws="websockets-sansio",
+        ws=partial(SocketConnection, open_connections=services.open_connections),
         # larger frames are refused by the conversation, which closes in good order, so that
         # the client sees why; only what is far larger is cut off while it arrives
         ws_max_size=8 * settings.socket_bytes,
         ws_ping_interval=settings.socket_ping_s,
         ws_ping_timeout=settings.socket_ping_s,
         ws_per_message_deflate=False,
-        proxy_headers=True,
+        proxy_headers=settings.proxy_headers,
         forwarded_allow_ips=settings.trusted_proxies,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=partial(
+            HttpConnection,
+            settings=settings,
+            open_connections=services.open_connections,
+            trusted=Proxies(settings.trusted_proxies if settings.proxy_headers else ""),
+        ),
+        backlog=min(settings.connections, 2048),
     )
-    return Server(config, app.state.services)
+    return Server(config, services)
 
 
 def check_binding(settings: Settings) -> None:

@@ -238,7 +238,8 @@ class Conversation:
 
     async def _read(self, frame: Frame) -> dict[str, Any]:
         with within(self._services.settings.timeout_s, "timeout", "reading took too long"):
-            outcome = await self._engine.read(frame.data, self._limits)
+            async with self._engine.room_for(frame.data):
+                outcome = await self._engine.read(frame.data, self._limits)
         readings = self._tracker.follow(outcome.readings, frame.arrived_s)
         return self._answer(frame, replace(outcome, readings=readings))
 
