@@ -42,13 +42,13 @@ def listen_to(connection: socket.socket, most_s: float = 10.0) -> bytes:
 
 def post(path: str, length: int, *headers: str) -> bytes:
     """Return the head of a POST."""
-    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {length}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def endless_headers(total: int) -> Iterator[bytes]:
     """Yield a head of very many headers that does not end."""
-    yield b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+    yield b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
     piece = b"".join(b"X-%05d: %s\r\n" % (number, b"a" * 100) for number in range(600))
     for _ in range(total // len(piece)):
         yield piece
@@ -56,14 +56,14 @@ def endless_headers(total: int) -> Iterator[bytes]:
 
 def one_long_header(total: int) -> Iterator[bytes]:
     """Yield a head whose only header does not end."""
-    yield b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: "
+    yield b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Long: "
     for _ in range(total // 65536):
         yield b"a" * 65536
 
 
 def endless_chunks(total: int) -> Iterator[bytes]:
     """Yield a chunked body of single bytes with long extensions."""
-    yield b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    yield b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"1;" + b"e" * 1000 + b"\r\na\r\n"
     for _ in range(total // len(chunk) // 60):
         yield chunk * 60
@@ -103,8 +103,8 @@ def flat_png(width: int, height: int) -> bytes:
 
 def smuggled() -> list[bytes]:
     """Return requests that two readers could understand differently: each holds a second one."""
-    second = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-    start, end = b"POST /predict HTTP/1.1\r\nHost: x\r\n", b"\r\n\r\n"
+    second = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    start, end = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n", b"\r\n\r\n"
     size = b"%d" % len(second)
     headers = [
         b"Content-Length: 0\r\nContent-Length: " + size,

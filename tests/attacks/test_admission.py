@@ -54,7 +54,8 @@ def test_a_wrong_key_is_refused_before_the_body() -> None:
 def test_a_full_queue_refuses_before_the_body(path: str) -> None:
     with target(delay_s=2, threads=1, queue=0) as service, ThreadPoolExecutor(1) as pool:
         first = pool.submit(service.read)
-        time.sleep(0.5)
+        while "mien_queue_depth 1.0" not in service.metrics():
+            time.sleep(0.05)
         with connect(service.port) as client:
             start = time.monotonic()
             client.sendall(post(path, 2 * MIB, "Content-Type: multipart/form-data; boundary=x"))

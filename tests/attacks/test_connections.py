@@ -29,7 +29,7 @@ def seconds_until_closed(connection: socket.socket, most_s: float = 15.0) -> flo
     [
         (b"", "slow_head"),
         (b"GET /health/live HTT", "slow_head"),
-        (b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: y\r\n", "slow_head"),
+        (b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: y\r\n", "slow_head"),
         (post("/predict", 99) + b"abc", "slow_body"),
         (post("/nothing", 99) + b"abc", "slow_body"),
     ],
@@ -56,7 +56,7 @@ def test_a_head_byte_by_byte_is_cut_off() -> None:
     with target(head_timeout_s=1.5) as service, connect(service.port) as slow:
         start = time.monotonic()
         with contextlib.suppress(OSError):
-            for byte in b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 50:
+            for byte in b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 50:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.05)
         assert 1 < time.monotonic() - start < 5
@@ -143,7 +143,7 @@ def test_all_unread_answers_together_are_limited() -> None:
 
 def test_kept_connections_are_closed_when_idle() -> None:
     with target(keep_alive_s=1) as service, connect(service.port) as kept:
-        kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert 0.5 < seconds_until_closed(kept) < 4
 
 

@@ -43,7 +43,7 @@ def test_a_head_without_an_end_is_refused(head: Callable[[int], Iterator[bytes]]
 
 @pytest.mark.parametrize(("size", "status"), [(0, 200), (60_000, 200), (66_000, 431)])
 def test_the_limit_of_a_head(service: Target, size: int, status: int) -> None:
-    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: %s\r\n\r\n"
+    head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: %s\r\n\r\n"
     with connect(service.port) as client:
         client.sendall(head % (b"a" * size))
         assert status_of(listen_to(client)) == status
@@ -51,8 +51,8 @@ def test_the_limit_of_a_head(service: Target, size: int, status: int) -> None:
 
 def test_a_head_after_a_large_body_is_not_mistaken_for_one(service: Target) -> None:
     body = b"\0" * 300_000
-    request = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-    last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    request = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    last = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with connect(service.port) as client:
         client.sendall(request + body + request + body + last)
         answer = listen_to(client)
@@ -63,13 +63,13 @@ def test_a_head_after_a_large_body_is_not_mistaken_for_one(service: Target) -> N
 def test_more_than_a_hundred_headers_are_refused(service: Target) -> None:
     many = b"".join(b"X-%d: y\r\n" % number for number in range(101))
     with connect(service.port) as attacker:
-        attacker.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n")
+        attacker.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n")
         assert status_of(listen_to(attacker)) == 431
 
 
 def test_a_long_url_is_refused(service: Target) -> None:
     with connect(service.port) as attacker:
-        attacker.sendall(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        attacker.sendall(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert status_of(listen_to(attacker)) == 414
 
 
@@ -81,14 +81,14 @@ def test_framing_that_outgrows_its_content_is_refused(service: Target) -> None:
 
 
 def test_trailers_are_limited_and_are_no_headers(service: Target) -> None:
-    head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    head = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     with connect(service.port) as attacker:
         attacker.sendall(head)
         send_all(attacker, iter([b"X-T: " + b"a" * 1000 + b"\r\n"] * 500), most_s=5)
         assert b" 431 " in listen_to(attacker)
     with connect(service.port) as client:
         client.sendall(head + b"X-Request-ID: trailed\r\nConnection: close\r\n\r\n")
-        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert b"trailed" not in listen_to(client)
 
 

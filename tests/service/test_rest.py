@@ -184,7 +184,9 @@ def test_a_slow_upload_is_given_up() -> None:
     with running(timeout_s=0.3) as service:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=5) as half:
-            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
+            half.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc"
+            )
             answer = half.recv(4096)
     assert b"408" in answer.split(b"\r\n")[0]
     assert b"slow_upload" in answer
@@ -201,7 +203,7 @@ def test_idle_connections_are_kept_for_a_while_only() -> None:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=5) as kept:
             for _ in range(2):
-                kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert kept.recv(65536).startswith(b"HTTP/1.1 200")
             start = time.monotonic()
             while kept.recv(65536):

@@ -116,7 +116,9 @@ def test_work_that_takes_too_long_is_cut_off() -> None:
             wait_until_ready(client)
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as half:
-            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
+            half.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc"
+            )
             time.sleep(0.3)
             service.send_signal(signal.SIGTERM)
             assert service.wait(timeout=15) == 0

@@ -1,4 +1,4 @@
-"""Who may ask, how often, and from which pages."""
+"""Who may ask, and how often."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 
 from mien.service.errors import ServiceError
 from mien.service.settings import Settings
 
-__all__ = ["Access", "RateLimiter", "network_of", "origin_allowed"]
+__all__ = ["Access", "RateLimiter", "key_of", "network_of"]
 
 
 class RateLimiter:
@@ -130,18 +129,6 @@ def key_of(headers: Headers) -> str:
     """Return the key that a request carries; empty if there is none."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-
-
-def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
-    """Tell whether a socket may be opened from where it is.
-
-    Programs send no ``Origin``; a page's must be the service's own or on the list. Browsers
-    let any page open a socket to anywhere, so that only this keeps strangers' pages out.
-    """
-    origin = headers.get("origin")
-    if origin is None or origin in allowed:
-        return True
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
 
 
 def _caller(key: str, address: str) -> str:

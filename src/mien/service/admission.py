@@ -14,7 +14,7 @@ import asyncio
 import contextvars
 import itertools
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -23,7 +23,16 @@ from typing import TypeVar
 
 from mien.service.errors import ServiceError
 
-__all__ = ["Abandoned", "PixelBudget", "Place", "Places", "Turns", "as_batch", "checkpoint"]
+__all__ = [
+    "Abandoned",
+    "PixelBudget",
+    "Place",
+    "Places",
+    "SocketPlaces",
+    "Turns",
+    "as_batch",
+    "checkpoint",
+]
 
 _T = TypeVar("_T")
 
@@ -108,6 +117,32 @@ class Places:
     def _leave(self) -> None:
         self._inside -= 1
         self._on_change(self._inside)
+
+
+class SocketPlaces:
+    """Sockets that are read from, in all and of each address. Lives on one event loop."""
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self._most, self._most_per_address = most, most_per_address
+        self._taken: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._taken.total()
+
+    def take(self, address: str) -> str:
+        """Take a place; return why there is none, or nothing."""
+        if len(self) >= self._most:
+            return f"{self._most} sockets are open"
+        if address and self._taken[address] >= self._most_per_address:
+            return f"{self._most_per_address} sockets of this address are open"
+        self._taken[address] += 1
+        return ""
+
+    def give(self, address: str) -> None:
+        """Give a place back."""
+        self._taken[address] -= 1
+        if self._taken[address] <= 0:
+            del self._taken[address]
 
 
 class Abandoned(Exception):

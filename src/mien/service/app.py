@@ -23,6 +23,7 @@ from mien.service.engine import Engine
 from mien.service.metrics import Metrics
 from mien.service.middleware import RequestContext
 from mien.service.notice import NOTICE
+from mien.service.origins import OriginRules
 from mien.service.settings import Settings, read_settings
 
 __all__ = ["create_app", "open_predictor"]
@@ -64,11 +65,14 @@ def create_app(
         lifespan=_lifespan(services, make_predictor or open_predictor),
         docs_url=None,
         redoc_url=None,
+        # a redirect would repeat whatever Host the request has
+        redirect_slashes=False,
         license_info={"name": "MIT"},
     )
     app.state.services = services
     for module in (health, rest, oip, socket, pages):
         app.include_router(module.router)
+    app.include_router(pages.local)
     app.mount("/static/swagger", pages.CachedFiles(directory=str(_swagger_folder())))
     app.mount("/static", pages.CachedFiles(directory=str(pages.static_folder())))
     errors.install(app)
@@ -80,6 +84,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(OriginRules, settings=settings)
     app.add_middleware(RequestContext, metrics=metrics, stopping=lambda: services.stopping)
     return app
 

@@ -12,7 +12,7 @@ import anyio
 from starlette.requests import HTTPConnection, Request
 
 from mien.service.access import Access
-from mien.service.admission import Place
+from mien.service.admission import Place, SocketPlaces
 from mien.service.body import UploadMemory, check_encoding
 from mien.service.connections import Connections, descriptors_left
 from mien.service.engine import Engine
@@ -50,10 +50,13 @@ class Services:
     ready: bool = False
     stopping: bool = False
     open_connections: Connections = field(init=False)
+    sockets: SocketPlaces = field(init=False)
     conversations: set[Conversation] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.open_connections = Connections(self.settings, self.metrics, most=descriptors_left())
+        settings = self.settings
+        self.sockets = SocketPlaces(settings.sockets, settings.sockets_per_address)
 
     def running_engine(self) -> Engine:
         """Return the engine.

@@ -45,6 +45,7 @@ STATUS_CODES: dict[str, int] = {
     "bad_input": 422,
     "invalid": 422,
     "explain_unavailable": 422,
+    "wrong_host": 421,
     "rate_limited": 429,
     "internal": 500,
     "overloaded": 503,

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     explain_faces: int = Field(4, ge=0, le=64, description="of one image; 0 explains none")
 
     sockets: int = Field(16, ge=0)
-    sockets_per_address: int = Field(4, ge=1)
+    sockets_per_address: int = Field(8, ge=1)
     socket_queue: int = Field(2, ge=1, description="frames: one being read, the rest waiting")
     socket_bytes: int = Field(2 * MIB, ge=1)
     socket_hello_s: _Seconds = Field(5.0, description="for the hello, or the first frame")
