@@ -124,9 +124,9 @@ def test_the_library_explains_alike(explaining: Running, leaning: bytes) -> None
     from mien.explain import explain
 
     predictor = explaining.predictor
-    (reading, *_) = predictor.read(leaning)
-    crop = predictor.crop(decode(leaning), (reading.face,))
-    (expected,) = explain(predictor.session, crop)
+    (reading, *_) = predictor.predict(leaning)
+    crop = predictor.crop(predictor.open(leaning), (reading.face,)).pixels
+    (expected,) = explain(predictor, crop)
     answer = explaining.client.post("/predict?explain=true", content=leaning).json()
 
     found = answer["faces"][0]["explanation"]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from mien.images import read
-from mien.service.app import open_predictor
+from mien.service.app import predictor_of
 from mien.service.pages import RUNTIME_FILES, static_folder
 from mien.service.settings import Settings
 
@@ -61,7 +61,7 @@ def write_y4m(image_path: Path, path: Path, size_hw: tuple[int, int] = (480, 640
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     model = write_random_model(tmp_path_factory.mktemp("model"))
-    with running(open_predictor(Settings(model=model)), model=model) as server:
+    with running(predictor_of(Settings(model=model)), model=model) as server:
         yield server
 
 

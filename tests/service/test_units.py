@@ -201,11 +201,11 @@ def crops_of(*values: int) -> Crops:
 
 
 def batcher(sizes: list[int], **changes: Any) -> MicroBatcher:
-    async def run(crops: Crops) -> Logits:
+    async def run(crops: Crops) -> dict[str, Logits]:
         await asyncio.sleep(0.01)
         if (crops == 99).any():
             raise ValueError("bad")
-        return crops[:, 0, 0, :].astype(np.float32)
+        return {"head": crops[:, 0, 0, :].astype(np.float32)}
 
     options: dict[str, Any] = {"max_crops": 4, "max_wait_s": 0.05, "on_batch": sizes.append}
     return MicroBatcher(run, **{**options, **changes})
@@ -220,7 +220,7 @@ def test_batches_gather_and_answers_go_to_their_callers() -> None:
             *(one.submit(crops_of(*values)) for values in ([1], [2, 3], [4, 5], [6]))
         )
         await one.close()
-        return [answer[:, 0].tolist() for answer in answers]
+        return [answer["head"][:, 0].tolist() for answer in answers]
 
     assert asyncio.run(run()) == [[1], [2, 3], [4, 5], [6]]
     assert sizes == [3, 3]
@@ -247,7 +247,7 @@ def test_a_cancelled_caller_takes_its_crops_out() -> None:
         stays = asyncio.create_task(one.submit(crops_of(2)))
         await asyncio.sleep(0)
         gone.cancel()
-        assert (await stays)[:, 0].tolist() == [2]
+        assert (await stays)["head"][:, 0].tolist() == [2]
         await one.close()
 
     asyncio.run(run())
@@ -260,7 +260,7 @@ def test_a_failed_batch_tells_its_callers_and_the_next_runs() -> None:
         answers: list[Any] = await asyncio.gather(
             one.submit(crops_of(99)), one.submit(crops_of(1)), return_exceptions=True
         )
-        answers.append((await one.submit(crops_of(7)))[0, 0])
+        answers.append((await one.submit(crops_of(7)))["head"][0, 0])
         await one.close()
         return answers
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from mien.explain import Explanation
-from mien.images import encode
+from mien.images import decode, encode, open_picture
 from mien.service.admission import checkpoint
 from mien.service.engine import Engine, Outcome
 from mien.types import Box, Face, Image, Point, Reading
@@ -39,6 +39,7 @@ def kind_accepted(accept: str) -> Kind | None:
 
 def draw(
     engine: Engine,
+    data: bytes,
     outcome: Outcome,
     explanations: Sequence[Explanation],
     kind: Kind,
@@ -52,32 +53,39 @@ def draw(
     from mien.draw import annotate
     from mien.heatmap import lay_over
 
-    if outcome.image is None:
-        raise RuntimeError("the image was not kept")
     with engine.timed("encode"):
-        image, readings = _reduced(outcome.image, outcome.readings, most_pixels)
+        image = _image(data, outcome, most_pixels)
+        checkpoint()
+        readings = _moved(outcome, image)
         faces = [reading.face for reading in readings[: len(explanations)]]
         ground = lay_over(image, faces, explanations, engine.card.geometry)
-        checkpoint()
         drawn = annotate(ground, readings)
         checkpoint()
         return encode(drawn, kind), (drawn.shape[0], drawn.shape[1])
 
 
-def _reduced(
-    image: Image, readings: tuple[Reading, ...], most_pixels: int
-) -> tuple[Image, tuple[Reading, ...]]:
-    height, width = image.shape[:2]
-    if height * width <= most_pixels:
-        return image, readings
+def _image(data: bytes, outcome: Outcome, most_pixels: int) -> Image:
+    """Return the image in full, or in as much detail as fits into ``most_pixels``."""
+    picture = outcome.picture
+    height, width = picture.size_hw
     scale = (most_pixels / (height * width)) ** 0.5
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    smaller = PillowImage.fromarray(image).resize(size, PillowImage.Resampling.BOX)
-    moved = tuple(
-        replace(each, face=_scaled(each.face, size[0] / width, size[1] / height))
-        for each in readings
-    )
-    return np.asarray(smaller), moved
+    if scale >= 1:
+        return picture.pixels if picture.scale_xy == (1, 1) else decode(data)
+    wanted_wh = (max(1, int(width * scale)), max(1, int(height * scale)))
+    pixels = picture.pixels
+    if picture.scale_xy != (1, 1):
+        pixels = open_picture(data, needs_px=min(wanted_wh)).pixels
+    reduced = PillowImage.fromarray(pixels).resize(wanted_wh, PillowImage.Resampling.BOX)
+    return np.asarray(reduced)
+
+
+def _moved(outcome: Outcome, image: Image) -> tuple[Reading, ...]:
+    """Return the readings with their faces where they are in the image."""
+    height, width = outcome.picture.size_hw
+    x, y = image.shape[1] / width, image.shape[0] / height
+    if (x, y) == (1, 1):
+        return outcome.readings
+    return tuple(replace(each, face=_scaled(each.face, x, y)) for each in outcome.readings)
 
 
 def _scaled(face: Face, x: float, y: float) -> Face:

@@ -175,15 +175,14 @@ async def _answer(
     services: Services, engine: Engine, request: Request, data: bytes, wanted: _Wanted
 ) -> Response:
     settings = services.settings
-    keep = wanted.as_image or wanted.explain_faces > 0
     async with engine.room_for(data):
-        outcome = await engine.read(data, settings.image_limits, keep_image=keep)
+        outcome = await engine.read(data, settings.image_limits)
         explanations = await explain_faces(engine, outcome, wanted.explain_faces)
         if wanted.as_image:
             kind = wanted.kind or ("jpeg" if data.startswith(b"\xff\xd8\xff") else "png")
             most = settings.annotated_pixels
             drawn, (height, width) = await engine.on_thread(
-                lambda: draw(engine, outcome, explanations, kind, most)
+                lambda: draw(engine, data, outcome, explanations, kind, most)
             )
             headers = {"X-Image-Size": f"{width}x{height}"}
             return Response(drawn, media_type=f"image/{kind}", headers=headers)
@@ -289,7 +288,7 @@ def _head(request: Request, engine: Engine) -> dict[str, Any]:
 
 
 def _picture(outcome: Outcome) -> dict[str, Any]:
-    height, width = outcome.size_hw
+    height, width = outcome.picture.size_hw
     return {
         "width": width,
         "height": height,

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import ModelCard
-from mien.confidence import softmax
 from mien.service.engine import Engine
 from mien.service.errors import ServiceError
 from mien.types import Crops
@@ -51,10 +50,10 @@ def body_limit(card: ModelCard, most_crops: int) -> int:
 
 async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.float32]]:
     """Run the network; return every output by its name."""
-    logits = await engine.classify(crops)
+    answers = await engine.classify(crops)
     return {
-        "logits": logits,
-        "probabilities": softmax(logits, engine.card.confidence.temperature),
+        "logits": answers[next(iter(engine.card.heads))],
+        "probabilities": engine.predictor.probabilities(answers),
     }
 
 

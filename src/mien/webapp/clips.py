@@ -138,7 +138,7 @@ def _run(path: Path, predictor: Predictor, state: JobState) -> tuple[Outcome, tu
     timeline = Timeline()
     outputs = [
         VideoWriter(path.with_name("annotated.mp4"), source),
-        CsvTable(path.with_name("readings.csv"), predictor.session.card.labels),
+        CsvTable(path.with_name("readings.csv"), predictor.labels),
         JsonLines(path.with_name("readings.jsonl")),
         timeline,
     ]

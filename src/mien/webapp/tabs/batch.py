@@ -82,7 +82,7 @@ def _take_over(job: Job[list[PictureResult]]) -> None:
 
 
 def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
-    labels = predictor.session.card.labels
+    labels = predictor.labels
     faces = [reading for each in results for reading in each.readings]
     failed = sum(each.error is not None for each in results)
     figures = st.columns(4)

@@ -26,12 +26,12 @@ _KEY, _TRACKER, _ANSWER = "mien_live", "mien_live_tracker", "mien_live_answer"
 def show(predictor: Predictor) -> None:
     """Show the camera with boxes and bars; it starts when the person says so."""
     _live(predictor)
-    st.html(swatches(predictor.session.card.labels))
+    st.html(swatches(predictor.labels))
 
 
 @st.fragment
 def _live(predictor: Predictor) -> None:
-    labels = predictor.session.card.labels
+    labels = predictor.labels
     component = st.components.v2.component("mien_live", **_parts())
     component(
         key=_KEY,
@@ -50,7 +50,7 @@ def _answer(predictor: Predictor) -> None:
         return
     tracker = st.session_state.get(_TRACKER)
     if tracker is None or frame.get("first"):
-        tracker = Tracker(TrackingRules(predictor.session.card.confidence))
+        tracker = Tracker(TrackingRules(predictor.calibration))
         st.session_state[_TRACKER] = tracker
     st.session_state[_ANSWER] = answer_frame(frame, predictor, tracker, time.monotonic())
 

@@ -125,7 +125,7 @@ def _add(
 
 
 def _offer_downloads(album: _Album, predictor: Predictor) -> None:
-    results, labels = list(album.values()), predictor.session.card.labels
+    results, labels = list(album.values()), predictor.labels
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",
@@ -202,7 +202,7 @@ def _show_faces(result: PictureResult, predictor: Predictor, reasons: Reasons) -
             )
         )
         return
-    coverage = predictor.session.card.confidence.coverage
+    coverage = predictor.calibration.coverage
     whys = [
         (_data_uri(tile), words) for tile, words in zip(reasons.tiles, reasons.words, strict=True)
     ]

@@ -81,7 +81,7 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
         for person in result.people
     ]
     if rows:
-        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.session.card.labels))
+        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.labels))
         if any(span.uncertain for person in result.people for span in person.spans):
             st.caption("Paler: not sure enough to name one.")
     else:
