@@ -19,8 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.clips import encode_clip
-from tests.ports import free_port
+from tests.support.clips import encode_clip
+from tests.support.ports import free_port
 
 from mien.images import read
 from mien.webapp.options import as_flags

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mien.draw import EMOTION_COLOURS
+from mien.palette import EXPRESSION_COLORS
 from mien.types import EMOTIONS, Box, Face, Reading
 from mien.webapp import markup
 
@@ -21,14 +21,6 @@ SURE = reading(0.0, 0.0, 0.02, 0.9, 0.05, 0.02, 0.01)
 UNSURE = reading(0.0, 0.0, 0.45, 0.01, 0.05, 0.48, 0.01, uncertain=True)
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.004, "<1 %"), (0.996, ">99 %"), (0.005, "0 %"), (0.42, "42 %")],
-)
-def test_percent(share: float, text: str) -> None:
-    assert markup.percent(share) == text
-
-
 def test_headline_is_a_question_if_uncertain() -> None:
     assert markup.headline(SURE) == "Happy, 90 %"
     assert markup.headline(UNSURE) == "Fear or sad?"
@@ -41,7 +33,7 @@ def test_bars_show_every_label_in_its_colour_most_probable_first() -> None:
     assert re.findall(r'mien-name">(\w+)<', text)[:2] == ["Happy", "Neutral"]
     assert text.count("<li>") == 7
     for label in EMOTIONS:
-        assert EMOTION_COLOURS[label] in text
+        assert EXPRESSION_COLORS[label] in text
 
 
 def test_face_card_says_how_sure_it_is() -> None:

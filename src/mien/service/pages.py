@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from mien.card import ModelCard
-from mien.draw import colour_of
+from mien.palette import colors_of
 from mien.runtime import default_model
 from mien.service.deps import check_key, services_of
 from mien.service.errors import ServiceError
@@ -151,7 +151,7 @@ def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
     card = services.engine.card if services.engine else ModelCard(name="", version="")
     settings = {
         "mode": mode,
-        "labels": {label: colour_of(label) for label in card.labels},
+        "labels": colors_of(card.labels),
         "needsKey": services.access.needs_key,
         "frameBytes": services.settings.socket_bytes,
     }

@@ -1,16 +1,17 @@
 """Bars, tables and diagrams as HTML: plain text in, markup out, every text escaped.
 
 Colours of text and lines follow the page's theme (``currentColor``); those of emotions are
-:data:`mien.draw.EMOTION_COLOURS`. Classes are styled in ``static/style.css``.
+:data:`mien.palette.EXPRESSION_COLORS`. Classes are styled in ``static/style.css``.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
-from mien.draw import colour_of
+from mien.palette import color_of, colors_of
+from mien.text import percent
 from mien.types import Reading
 
 __all__ = [
@@ -22,21 +23,11 @@ __all__ = [
     "face_card",
     "fields",
     "headline",
-    "percent",
     "reliability_plot",
     "sentence",
     "swatches",
     "timeline",
 ]
-
-
-def percent(share: float) -> str:
-    """Return a share of one as a whole percentage, without claiming 0 or 100 wrongly."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    if 0.995 <= share < 1:
-        return ">99 %"
-    return f"{share * 100:.0f} %"
 
 
 def sentence(message: str) -> str:
@@ -75,7 +66,7 @@ def face_card(
     kind = "mien-face mien-unsure" if reading.uncertain else "mien-face"
     reason = _why(*why) if why else ""
     return (
-        f'<section class="{kind}" style="--emotion:{colour_of(reading.top)}">'
+        f'<section class="{kind}" style="--emotion:{colors_of(reading.labels)[reading.top]}">'
         f'<header>{picture}<div><p class="mien-top">{escape(headline(reading))}</p>'
         f'<p class="mien-soft">{escape(sure)}</p></div></header>{bars(shares)}{reason}</section>'
     )
@@ -91,23 +82,25 @@ def _why(tile_uri: str, words: str) -> str:
 def bars(shares: Mapping[str, float]) -> str:
     """Return a bar for each label, most probable first."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
-    return _bar_list((label, share, percent(share)) for label, share in ordered)
+    rows = [(label, share, percent(share)) for label, share in ordered]
+    return _bar_list(rows, colors_of(shares))
 
 
 def distribution(counts: Mapping[str, int]) -> str:
     """Return a bar for each label with its number of faces, as long as its part of the most."""
     total, most = sum(counts.values()), max(counts.values(), default=0)
-    return _bar_list(
+    rows = [
         (label, count / most if most else 0.0, f"{count} ({percent(count / max(total, 1))})")
         for label, count in counts.items()
-    )
+    ]
+    return _bar_list(rows, colors_of(counts))
 
 
-def _bar_list(rows: Iterable[tuple[str, float, str]]) -> str:
+def _bar_list(rows: Sequence[tuple[str, float, str]], colors: Mapping[str, str]) -> str:
     lines = [
         f'<li><span class="mien-name">{escape(label.capitalize())}</span>'
         f'<span class="mien-track"><span class="mien-fill" style="width:{share:.2%};'
-        f'background:{colour_of(label)}"></span></span>'
+        f'background:{colors[label]}"></span></span>'
         f'<span class="mien-value">{escape(text)}</span></li>'
         for label, share, text in rows
     ]
@@ -117,8 +110,8 @@ def _bar_list(rows: Iterable[tuple[str, float, str]]) -> str:
 def swatches(labels: Sequence[str]) -> str:
     """Return the legend of the emotions' colours."""
     items = "".join(
-        f'<li><span style="background:{colour_of(label)}"></span>{escape(label)}</li>'
-        for label in labels
+        f'<li><span style="background:{color}"></span>{escape(label)}</li>'
+        for label, color in colors_of(labels).items()
     )
     return f'<ul class="mien-legend">{items}</ul>'
 
@@ -140,9 +133,10 @@ def class_table(rows: Sequence[Mapping[str, float | str]]) -> str:
     Args:
         rows: with ``label``, ``precision``, ``recall``, ``f1`` (parts of 1) and ``support``.
     """
+    colors = colors_of(str(row["label"]) for row in rows)
     body = "".join(
         f'<tr><th scope="row"><span class="mien-dot" style="background:'
-        f'{colour_of(str(row["label"]))}"></span>{escape(str(row["label"]).capitalize())}</th>'
+        f'{colors[str(row["label"])]}"></span>{escape(str(row["label"]).capitalize())}</th>'
         + "".join(f"<td>{float(row[name]):.2f}</td>" for name in ("precision", "recall", "f1"))
         + f"<td>{int(row['support']):,}</td></tr>"
         for row in rows
@@ -254,7 +248,7 @@ def _span(start_s: float, end_s: float, label: str, uncertain: bool, whole_s: fl
     kind = ' class="mien-faint"' if uncertain else ""
     return (
         f'<i{kind} style="left:{start_s / whole_s:.3%};width:{(end_s - start_s) / whole_s:.3%};'
-        f'background:{colour_of(label)}" title="{escape(words)}"></i>'
+        f'background:{color_of(label)}" title="{escape(words)}"></i>'
     )
 
 

@@ -12,9 +12,9 @@ from importlib import resources
 
 import streamlit as st
 
-from mien.draw import colour_of
+from mien.palette import colors_of
 from mien.predictor import Predictor
-from mien.tracking import Tracker, TrackingRules
+from mien.video.tracking import Tracker, TrackingRules
 from mien.webapp.frames import answer_frame
 from mien.webapp.markup import swatches
 
@@ -36,7 +36,7 @@ def _live(predictor: Predictor) -> None:
     component(
         key=_KEY,
         data={
-            "colours": {label: colour_of(label) for label in labels},
+            "colours": colors_of(labels),
             "answer": st.session_state.get(_ANSWER),
         },
         on_frame_change=lambda: _answer(predictor),
