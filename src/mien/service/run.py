@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from mien.errors import ConfigError
+from mien.errors import ConfigError, MissingExtra
 from mien.hosts import is_loopback
 from mien.predictor import Predictor
 from mien.service.app import create_app, predictor_of
@@ -41,6 +42,16 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
         self._services = services
+        self._grpc: Any = None
+        self.grpc_port: int | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; by gRPC too, where that is set."""
+        await super().startup(sockets)
+        if self._services.settings.grpc_port is not None and not self.should_exit:
+            make = _import_grpc()
+            self._grpc, self.grpc_port = make(self._services)
+            await self._grpc.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that it is not ready, close sockets with 1001, answer what has come."""
@@ -51,6 +62,8 @@ class Server(uvicorn.Server):
             *(each.close(Close.STOPPING, "the service is stopping") for each in conversations)
         )
         await asyncio.sleep(_GRACE_S)
+        if self._grpc is not None:
+            await self._grpc.stop(self._services.settings.drain_s)
         await super().shutdown(sockets)
         _log.info("stopped")
 
@@ -83,6 +96,8 @@ def serve(
         ModelError: the weights cannot be used.
     """
     check_binding(settings)
+    if settings.grpc_port is not None:
+        _import_grpc()
     predictor = (make_predictor or predictor_of)(settings)
     configure(settings.log_level)
     server = make_server(settings, lambda _: predictor)
@@ -124,6 +139,14 @@ def make_server(
         backlog=min(settings.connections, 2048),
     )
     return Server(config, services)
+
+
+def _import_grpc() -> Callable[[Services], tuple[Any, int]]:
+    try:
+        from mien.service.grpc_server import make_grpc_server
+    except ModuleNotFoundError as error:
+        raise MissingExtra("grpc", error.name or "grpcio") from None
+    return make_grpc_server
 
 
 def check_binding(settings: Settings) -> None:
