@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.ports import free_port
+from tests.support.ports import free_port
 from tests.service.conftest import fake_predictor, picture, running, wait_until_ready
 
 from mien.images import encode

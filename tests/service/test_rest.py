@@ -338,3 +338,40 @@ def test_failures_inside_are_not_shown(jpeg: bytes) -> None:
         error_of(answer, 500, "internal")
         assert "secret" not in answer.text
         assert service.client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("image/png", "image/png"),
+        ("image/jpeg", "image/jpeg"),
+        ("image/*", "image/png"),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,image/webp,*/*;q=0.8", "application/json"),
+    ],
+)
+def test_accept_chooses_readings_or_an_image(
+    service: Running, jpeg: bytes, accept: str, kind: str
+) -> None:
+    answer = service.client.post("/predict", content=jpeg, headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+
+
+def test_annotate_answers_an_image(service: Running, jpeg: bytes, png: bytes) -> None:
+    for data, kind in ((jpeg, "image/jpeg"), (png, "image/png")):
+        answer = service.client.post("/annotate", content=data)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        assert answer.headers["x-image-size"] == "48x64"
+    asked = service.client.post("/annotate", content=jpeg, headers={"accept": "image/png"})
+    assert asked.headers["content-type"] == "image/png"
+    error_of(service.client.post("/annotate", content=b"x"), 415, "unsupported_image")
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "application/json", "image/gif"]
+)
+def test_the_content_says_what_a_body_is(service: Running, jpeg: bytes, kind: str) -> None:
+    """`curl --data-binary` sends the kind of a form."""
+    answer = service.client.post("/predict", content=jpeg, headers={"content-type": kind})
+    assert answer.status_code == 200

@@ -17,6 +17,7 @@ from mien.service import errors, health, oip, pages, rest, socket
 from mien.service.access import Access
 from mien.service.body import UploadMemory
 from mien.service.deps import Services
+from mien.service.documentation import document
 from mien.service.engine import Engine
 from mien.service.metrics import Metrics
 from mien.service.middleware import RequestContext
@@ -68,6 +69,7 @@ def create_app(
         license_info={"name": "MIT"},
     )
     app.state.services = services
+    app.openapi = document(app, "MIT")  # type: ignore[method-assign]
     for module in (health, rest, oip, socket, pages):
         app.include_router(module.router)
     app.include_router(pages.local)

@@ -53,29 +53,33 @@ async def ready(request: Request) -> dict[str, bool]:
 
 
 @router.get(
-    "/models/{name}/versions/{version}",
-    responses=answers(404),
-    dependencies=[Depends(check_access)],
-    operation_id="model_version_metadata",
-)
-@router.get(
     "/models/{name}",
     operation_id="model_metadata",
     responses=answers(404),
     dependencies=[Depends(check_access)],
 )
-async def model(request: Request, name: str, version: str | None = None) -> dict[str, Any]:
+async def model(request: Request, name: str) -> dict[str, Any]:
     """Describe the model's tensors."""
-    card = _engine(request, name, version).card
-    height, width = card.input_hw
-    columns = len(card.labels)
-    return {
-        "name": card.name,
-        "versions": [card.version],
-        "platform": "onnxruntime_onnx",
-        "inputs": [{"name": "crops", "datatype": "UINT8", "shape": [-1, height, width, 1]}],
-        "outputs": [{"name": each, "datatype": "FP32", "shape": [-1, columns]} for each in OUTPUTS],
-    }
+    return _metadata(_engine(request, name))
+
+
+@router.get(
+    "/models/{name}/versions/{version}",
+    operation_id="model_version_metadata",
+    responses=answers(404),
+    dependencies=[Depends(check_access)],
+)
+async def model_version(request: Request, name: str, version: str) -> dict[str, Any]:
+    """Describe the model's tensors."""
+    return _metadata(_engine(request, name, version))
+
+
+@router.get("/models/{name}/ready", operation_id="model_ready", responses=answers(404))
+async def model_ready(request: Request, name: str) -> dict[str, Any]:
+    """Answer 200 when the model can be asked."""
+    _engine(request, name)
+    require_ready(request)
+    return {"name": name, "ready": True}
 
 
 @router.get(
@@ -83,12 +87,10 @@ async def model(request: Request, name: str, version: str | None = None) -> dict
     operation_id="model_version_ready",
     responses=answers(404),
 )
-@router.get("/models/{name}/ready", operation_id="model_ready", responses=answers(404))
-async def model_ready(request: Request, name: str, version: str | None = None) -> dict[str, Any]:
+async def model_version_ready(request: Request, name: str, version: str) -> dict[str, Any]:
     """Answer 200 when the model can be asked."""
     _engine(request, name, version)
-    require_ready(request)
-    return {"name": name, "ready": True}
+    return await model_ready(request, name)
 
 
 _NUMBERS = {"type": "array", "items": {}}
@@ -129,12 +131,20 @@ _INFER: dict[str, Any] = {
 }
 
 
-@router.post("/models/{name}/versions/{version}/infer", operation_id="infer_version", **_INFER)
 @router.post("/models/{name}/infer", operation_id="infer", **_INFER)
-async def infer(request: Request, name: str, version: str | None = None) -> Response:
+async def infer(request: Request, name: str) -> Response:
     """Read crops: as JSON numbers, nested or flat, or as binary tensors."""
+    return await _read_crops(request, _engine(request, name))
+
+
+@router.post("/models/{name}/versions/{version}/infer", operation_id="infer_version", **_INFER)
+async def infer_version(request: Request, name: str, version: str) -> Response:
+    """Read crops: as JSON numbers, nested or flat, or as binary tensors."""
+    return await _read_crops(request, _engine(request, name, version))
+
+
+async def _read_crops(request: Request, engine: Engine) -> Response:
     services, settings = services_of(request), services_of(request).settings
-    engine = _engine(request, name, version)
     with held_place(request) as place, services.uploads.hold() as hold:
         with within(settings.timeout_s, "slow_upload", "the upload took too long"):
             limit = body_limit(engine.card, settings.infer_crops)
@@ -157,6 +167,20 @@ async def _infer(engine: Engine, request: Request, body: bytes, most_crops: int)
         media_type="application/octet-stream",
         headers={_HEADER_LENGTH: str(len(head))},
     )
+
+
+def _metadata(engine: Engine) -> dict[str, Any]:
+    card = engine.card
+    height, width = card.input_hw
+    return {
+        "name": card.name,
+        "versions": [card.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": "crops", "datatype": "UINT8", "shape": [-1, height, width, 1]}],
+        "outputs": [
+            {"name": each, "datatype": "FP32", "shape": [-1, len(card.labels)]} for each in OUTPUTS
+        ],
+    }
 
 
 def _engine(request: Request, name: str, version: str | None = None) -> Engine:

@@ -58,7 +58,7 @@ class FaceShape(_Shape):
     probabilities: dict[str, float] = Field(description="by label, sum 1")
     set: list[str] = Field(description="labels that hold the true one as the card promises")
     uncertain: bool = Field(description="the model would rather not name a single emotion")
-    identity: int | None = Field(description="in video only")
+    identity: int | None = Field(None, description="in video only")
 
 
 class ModelShape(_Shape):
@@ -174,8 +174,6 @@ EXAMPLE: dict[str, Any] = {
             "probabilities": {"happy": 0.96, "neutral": 0.04},
             "set": ["happy"],
             "uncertain": False,
-            "identity": None,
-            "explanation": None,
         }
     ],
     "timings_ms": {"decode": 3.1, "detect": 14.2, "classify": 6.0, "total": 23.6},
