@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.ports import free_port
 from tests.service.conftest import fake_predictor, picture, running, wait_until_ready
+from tests.support.ports import free_port
 
 from mien.images import encode
 

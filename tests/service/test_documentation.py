@@ -118,12 +118,13 @@ from client.api.read import predict
 from client.models import PredictFilesBody, ErrorAnswer
 from client.types import File
 url, photo = sys.argv[1:]
-body = PredictFilesBody(image=File(payload=BytesIO(open(photo, "rb").read()), file_name="photo.jpg"))
+def body():
+    data = BytesIO(open(photo, "rb").read())
+    return PredictFilesBody(image=File(payload=data, file_name="photo.jpg"))
 with AuthenticatedClient(base_url=url, token="k") as client:
-    print(predict.sync(client=client, body=body).faces[0].emotion)
-body = PredictFilesBody(image=File(payload=BytesIO(open(photo, "rb").read()), file_name="photo.jpg"))
+    print(predict.sync(client=client, body=body()).faces[0].emotion)
 with Client(base_url=url) as client:
-    print(predict.sync(client=client, body=body).error.code)
+    print(predict.sync(client=client, body=body()).error.code)
 """
 
 CURLS = [said.text for said in command_lines() if re.search(r"\bcurl\b", said.text)]

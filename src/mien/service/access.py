@@ -61,10 +61,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._digests = settings.key_digests()
-        # each process has its part, since they share callers as the kernel deals them out
-        per_s = settings.rate_per_s / settings.processes
-        burst = max(1, settings.rate_burst // settings.processes)
-        self._limiter = RateLimiter(per_s, burst)
+        self._limiter = RateLimiter(settings.rate_per_s, settings.rate_burst)
 
     @property
     def needs_key(self) -> bool:

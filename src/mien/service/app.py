@@ -23,6 +23,7 @@ from mien.service.metrics import Metrics
 from mien.service.middleware import RequestContext
 from mien.service.notice import NOTICE
 from mien.service.origins import OriginRules
+from mien.service.processes import share_metrics
 from mien.service.settings import Settings, read_settings
 
 __all__ = ["create_app", "predictor_of"]
@@ -53,7 +54,7 @@ def create_app(
         ConfigError: a setting is wrong.
     """
     settings = settings or read_settings()
-    metrics = Metrics()
+    metrics = Metrics(share_metrics())
     services = Services(
         settings, metrics, Access(settings), UploadMemory(settings.upload_memory_bytes)
     )

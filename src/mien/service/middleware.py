@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -69,6 +70,14 @@ class RequestContext:
             await self._app(scope, receive, send_with_headers)
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            # only a service that stops, and has no more time, cancels a request
+            if not self._stopping() or status:
+                raise
+            content = {"code": "not_ready", "message": "the service is stopping"}
+            await error_response(scope, 503, content, {"Retry-After": "1"})(
+                scope, receive, send_with_headers
+            )
         except Exception:  # the edge: whatever it was, the caller sees none of it
             _log.exception("request failed", extra={"request_id": scope["request_id"]})
             if status:

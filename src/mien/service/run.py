@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -23,6 +25,7 @@ from mien.service.app import create_app, predictor_of
 from mien.service.deps import Services
 from mien.service.environment import Proxies
 from mien.service.logs import configure
+from mien.service.processes import Supervisor
 from mien.service.protocol import HttpConnection, SocketConnection
 from mien.service.settings import Settings
 from mien.service.socket import Close
@@ -44,6 +47,7 @@ class Server(uvicorn.Server):
         self._services = services
         self._grpc: Any = None
         self.grpc_port: int | None = None
+        self._forced_by: int = signal.SIGTERM
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; by gRPC too, where that is set."""
@@ -61,10 +65,13 @@ class Server(uvicorn.Server):
         await asyncio.gather(
             *(each.close(Close.STOPPING, "the service is stopping") for each in conversations)
         )
-        await asyncio.sleep(_GRACE_S)
+        if not self.force_exit:
+            await asyncio.sleep(_GRACE_S)
         if self._grpc is not None:
             await self._grpc.stop(self._services.settings.drain_s)
         await super().shutdown(sockets)
+        if self.force_exit:
+            await self._end_at_once()
         _log.info("stopped")
 
     @contextlib.contextmanager
@@ -73,8 +80,9 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        wanted = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._on_signal) for number in wanted}
+        wanted = {signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}
+        handlers: dict[int, Any] = {**wanted, **_hang_up(_refuse_hang_up)}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
@@ -82,14 +90,61 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._services.stopping:  # the second: whoever sent it does not want to wait
+            self.force_exit = True
+            self._forced_by = number
         self._services.stopping = True
-        self.handle_exit(number, frame)
+        self.should_exit = True
+
+    async def _end_at_once(self) -> None:
+        """Answer what is being worked on with 503, and leave threads where they are."""
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
+        await asyncio.sleep(0.05)  # for the answers to go out
+        _log.info("stopped at once")
+        logging.shutdown()
+        os._exit(128 + self._forced_by)
+
+
+def _hang_up(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    number = getattr(signal, "SIGHUP", None)  # Windows has none
+    return {} if number is None else {number: handler}
+
+
+def _refuse_hang_up(_number: int, _frame: FrameType | None) -> None:
+    _log.warning("SIGHUP is ignored: logs go to stderr, and settings are read at the start")
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """While the model is being loaded, let SIGTERM and SIGINT end the process with status 0."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        _log.info("stopped while the model was being loaded")
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def serve(
     settings: Settings, make_predictor: Callable[[Settings], Predictor] | None = None
 ) -> None:
     """Run the service until it is told to stop.
+
+    Args:
+        make_predictor: as :func:`mien.service.app.create_app`; a function of a module, if there
+            are several processes.
 
     Raises:
         ConfigError: the address must not be bound to without keys, or cannot be.
@@ -98,14 +153,37 @@ def serve(
     check_binding(settings)
     if settings.grpc_port is not None:
         _import_grpc()
-    predictor = (make_predictor or predictor_of)(settings)
     configure(settings.log_level)
-    server = make_server(settings, lambda _: predictor)
+    make = make_predictor or predictor_of
     with _bind(settings) as listener:
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        _log.info("listening on http://%s:%d", shown, port)
-        server.run([listener])
+        if settings.processes == 1:
+            _serve_one(make, settings, listener)
+            return
+        _log.info("listening on %s with %d processes", _shown(listener), settings.processes)
+        Supervisor(settings, partial(_serve_one, make), listener).run()
+        _log.info("stopped")
+
+
+def _serve_one(
+    make_predictor: Callable[[Settings], Predictor], settings: Settings, listener: socket.socket
+) -> None:
+    """Run one process of the service."""
+    configure(settings.log_level)
+    settings = settings.of_one_process()
+    with _loading():
+        predictor = make_predictor(settings)
+        server = make_server(settings, lambda _: predictor)
+    if settings.processes == 1:
+        _log.info("listening on %s", _shown(listener))
+    server.run([listener])
+
+
+def _shown(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(
@@ -129,7 +207,8 @@ def make_server(
         ws_ping_timeout=settings.socket_ping_s,
         ws_per_message_deflate=False,
         proxy_headers=settings.proxy_headers,
-        forwarded_allow_ips=settings.trusted_proxies,
+        # who connects to a Unix socket has no address, and is a proxy
+        forwarded_allow_ips="*" if settings.unix_socket else settings.trusted_proxies,
         http=partial(
             HttpConnection,
             settings=settings,
@@ -155,7 +234,8 @@ def check_binding(settings: Settings) -> None:
     Raises:
         ConfigError: with what to do.
     """
-    if settings.insecure or is_loopback(settings.host) or settings.key_digests():
+    local = settings.unix_socket is not None or is_loopback(settings.host)
+    if settings.key_digests() or settings.insecure or local:
         return
     raise ConfigError(
         f"{settings.host} can be reached from other machines, and no keys are set: set "
@@ -164,6 +244,8 @@ def check_binding(settings: Settings) -> None:
 
 
 def _bind(settings: Settings) -> socket.socket:
+    if settings.unix_socket is not None:
+        return _bind_unix(settings.unix_socket)
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -175,4 +257,24 @@ def _bind(settings: Settings) -> socket.socket:
         raise ConfigError(
             f"cannot listen on {settings.host}, port {settings.port}: {error}"
         ) from None
+    return listener
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    """Listen on a path; what a dead service has left there is removed.
+
+    Everybody on the machine may connect, as to a port: the folder's rights are the way to
+    forbid it.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        if path.is_socket() and listener.connect_ex(str(path)) != 0:
+            path.unlink()
+        listener.close()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        path.chmod(0o666)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on MIEN_UNIX_SOCKET {path}: {error}") from None
     return listener

@@ -25,6 +25,20 @@ _Texts = Annotated[tuple[str, ...], NoDecode]
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
+#: What all processes have together, and each has a part of.
+_DIVIDED = (
+    "threads",
+    "queue",
+    "connections",
+    "connections_per_address",
+    "unread_bytes",
+    "upload_memory_bytes",
+    "rate_burst",
+    "sockets",
+    "sockets_per_address",
+)
+
+
 class Settings(BaseSettings):
     """All limits of the service; a zero rate means that there is no rate limit."""
 
@@ -41,7 +55,7 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=256,
-        description="threads of each process that decode and detect",
+        description="threads of all processes that decode and detect",
     )
 
     head_bytes: int = Field(64 * 1024, ge=1024, description="request line, headers, trailers")
@@ -134,6 +148,16 @@ class Settings(BaseSettings):
     def pixel_budget(self) -> int:
         """How many pixels may be decoded at once: one of the largest images and small ones."""
         return self.pixels_in_flight or self.image_pixels + 12_000_000 * self.threads
+
+    def of_one_process(self) -> Settings:
+        """Return the settings with each limit divided among the processes; none becomes zero."""
+        parts = self.processes
+        if parts == 1:
+            return self
+        whole = {
+            name: max(1, getattr(self, name) // parts) for name in _DIVIDED if getattr(self, name)
+        }
+        return self.model_copy(update={**whole, "rate_per_s": self.rate_per_s / parts})
 
     def key_digests(self) -> tuple[bytes, ...]:
         """Return the SHA-256 of every accepted key: equally long, so safe to compare.
