@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from mien.explain import Explanation
 from mien.images import decode, encode, open_picture
 from mien.service.admission import checkpoint
 from mien.service.engine import Engine, Outcome
-from mien.types import Box, Face, Image, Point, Reading
+from mien.types import Image, Reading
 
 __all__ = ["Kind", "draw", "kind_accepted"]
 
@@ -58,7 +57,7 @@ def draw(
         checkpoint()
         readings = _moved(outcome, image)
         faces = [reading.face for reading in readings[: len(explanations)]]
-        ground = lay_over(image, faces, explanations, engine.card.geometry)
+        ground = lay_over(image, faces, explanations, engine.card.framing)
         drawn = annotate(ground, readings)
         checkpoint()
         return encode(drawn, kind), (drawn.shape[0], drawn.shape[1])
@@ -85,12 +84,4 @@ def _moved(outcome: Outcome, image: Image) -> tuple[Reading, ...]:
     x, y = image.shape[1] / width, image.shape[0] / height
     if (x, y) == (1, 1):
         return outcome.readings
-    return tuple(replace(each, face=_scaled(each.face, x, y)) for each in outcome.readings)
-
-
-def _scaled(face: Face, x: float, y: float) -> Face:
-    box = face.box
-    left, top = round(box.x * x), round(box.y * y)
-    right, bottom = round((box.x + box.w) * x), round((box.y + box.h) * y)
-    points = tuple(Point(point.x * x, point.y * y) for point in face.landmarks)
-    return Face(Box(left, top, right - left, bottom - top), face.score, points)
+    return tuple(each.scaled((x, y)) for each in outcome.readings)

@@ -139,13 +139,14 @@ class _Calls:
         return message("ModelReadyResponse")(ready=ready)
 
     async def _ModelMetadata(self, request: Any) -> Any:  # noqa: N802
-        card = self._engine(request.name, request.version).card
+        engine = self._engine(request.name, request.version)
+        card = engine.card
         answer = message("ModelMetadataResponse")(
             name=card.name, versions=[card.version], platform="onnxruntime_onnx"
         )
-        answer.inputs.add(name="crops", datatype="UINT8", shape=[-1, *card.input_hw, 1])
+        answer.inputs.add(name="crops", datatype="UINT8", shape=[-1, *card.framing.size_hw, 1])
         for name in OUTPUTS:
-            answer.outputs.add(name=name, datatype="FP32", shape=[-1, len(card.labels)])
+            answer.outputs.add(name=name, datatype="FP32", shape=[-1, len(engine.predictor.labels)])
         return answer
 
     async def _ModelInfer(self, request: Any) -> Any:  # noqa: N802

@@ -1,6 +1,7 @@
 """The Open Inference Protocol v2 on raw crops, so that KServe and Triton clients work.
 
-One input, ``crops``: UINT8 (N, 48, 48, 1), grey, 0-255. Two outputs: ``probabilities``,
+One input, ``crops``: UINT8 (N, h, w, 1), grey, 0-255, of the size in the metadata (48 x 48
+for mien's own model). Two outputs: ``probabilities``,
 calibrated, and ``logits``: FP32 (N, C), columns in the order of ``/model_info``'s labels.
 The binary tensor extension, which Triton's client uses by default, is understood.
 
@@ -171,14 +172,15 @@ async def _infer(engine: Engine, request: Request, body: bytes, most_crops: int)
 
 def _metadata(engine: Engine) -> dict[str, Any]:
     card = engine.card
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     return {
         "name": card.name,
         "versions": [card.version],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": "crops", "datatype": "UINT8", "shape": [-1, height, width, 1]}],
         "outputs": [
-            {"name": each, "datatype": "FP32", "shape": [-1, len(card.labels)]} for each in OUTPUTS
+            {"name": each, "datatype": "FP32", "shape": [-1, len(engine.predictor.labels)]}
+            for each in OUTPUTS
         ],
     }
 

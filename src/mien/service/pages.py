@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -108,14 +109,14 @@ async def docs() -> Response:
 @local.get("/settings.json")
 async def local_settings(request: Request) -> dict[str, Any]:
     """What the networks in the browser need besides their weights."""
-    card = services_of(request).running_engine().card
+    predictor = services_of(request).running_engine().predictor
     return {
         "runtime": all((static_folder() / "vendor" / name).is_file() for name in RUNTIME_FILES),
         "model": _model_path(request) is not None,
-        "head": next(iter(card.heads)),
-        "labels": list(card.labels),
-        "geometry": card.to_dict()["geometry"],
-        "confidence": card.to_dict()["confidence"],
+        "head": predictor.head,
+        "labels": list(predictor.labels),
+        "geometry": asdict(predictor.card.framing),
+        "confidence": asdict(predictor.calibration),
     }
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from mien.card import ModelCard
 from mien.errors import ImageError
 from mien.images import probe
+from mien.predictor import Predictor
 from mien.service.admission import as_batch
 from mien.service.body import Hold, read_body, read_files
 from mien.service.deps import (
@@ -266,17 +266,22 @@ async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> l
 )
 async def model_info(request: Request) -> Response:
     """Tell what the model is, how well it reads, on what, and what it must not be used for."""
-    return JSONResponse(describe(services_of(request).running_engine().card))
+    return JSONResponse(describe(services_of(request).running_engine().predictor))
 
 
-def describe(card: ModelCard) -> dict[str, Any]:
-    """Return the card as ``/model_info`` and the pages show it."""
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """Return the card, and the head that is read, as ``/model_info`` and the pages show it."""
+    card = predictor.card
     content = card.to_dict()
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     shown = {name: content[name] for name in ModelInfo.model_fields if name in content}
     return {
         **shown,
-        "labels": list(card.labels),
+        "labels": list(predictor.labels),
+        "heads": {name: list(head.labels) for name, head in card.heads.items()},
+        "head": predictor.head,
+        "confidence": asdict(predictor.calibration),
+        "geometry": {"scale": card.framing.scale, "shift_y": card.framing.shift_y},
         "input": {"shape": ["N", height, width, 1], "dtype": "uint8", "content": "grey, 0-255"},
         "notice": list(NOTICE),
     }

@@ -34,7 +34,7 @@ class ExplanationShape(_Shape):
     label: str = Field(description="the emotion that is explained: the most probable one")
     probability: float = Field(description="of the label")
     map: list[list[float]] = Field(
-        description="48 rows of 48 places of the crop: by how much the probability falls on "
+        description="rows of the crop, of as many places: by how much the probability falls on "
         "average while the place is hidden, -1 to 1; above 0 the reading rests on it"
     )
     corners: list[tuple[float, float]] = Field(
@@ -137,13 +137,14 @@ class ModelInfo(_Shape):
     name: str
     version: str
     labels: list[str]
-    heads: dict[str, list[str]]
+    heads: dict[str, list[str]] = Field(description="labels by head")
+    head: str = Field(description="the one that readings come from")
     input: dict[str, Any]
     parameters: int
     multiply_adds: int
     confidence: dict[str, Any]
     geometry: dict[str, float]
-    metrics: dict[str, dict[str, float]] = Field(description="by split; parts of 1")
+    metrics: dict[str, dict[str, float]] = Field(description="by split; fractions")
     protocol: str = Field(description="how the metrics were measured")
     data: str
     licence: str

@@ -44,7 +44,7 @@ class Call:
 
 def body_limit(card: ModelCard, most_crops: int) -> int:
     """Return the bytes that a request of the most crops may have, as JSON."""
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     return _HEAD_BYTES + most_crops * height * width * _JSON_BYTES_A_NUMBER
 
 
@@ -52,7 +52,7 @@ async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.float32]]:
     """Run the network; return every output by its name."""
     answers = await engine.classify(crops)
     return {
-        "logits": answers[next(iter(engine.card.heads))],
+        "logits": answers[engine.predictor.head],
         "probabilities": engine.predictor.probabilities(answers),
     }
 
@@ -96,7 +96,7 @@ def check_shape(shape: Sequence[Any], card: ModelCard, most_crops: int) -> list[
         ValueError: it is another.
         ServiceError: ``too_large``: more crops than allowed.
     """
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     expected = [height, width, 1]
     whole = all(type(side) is int for side in shape)
     if not whole or len(shape) != 4 or shape[0] < 0 or list(shape[1:]) != expected:
