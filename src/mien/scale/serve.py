@@ -43,7 +43,7 @@ def application(replicas: Replicas) -> serve.Application:
     """
 
     def make_app() -> FastAPI:
-        return create_app(read_settings(workers=replicas.cpus))
+        return create_app(read_settings(threads=replicas.cpus))
 
     deployment = serve.deployment(
         serve.ingress(make_app)(),

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
@@ -17,11 +17,11 @@ from mien.card import ModelCard
 from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
-from mien.service.deps import services_of
+from mien.service.deps import check_key, services_of
 from mien.service.errors import ServiceError
 from mien.service.notice import NOTICE
 
-__all__ = ["RUNTIME_FILES", "CachedFiles", "router", "static_folder"]
+__all__ = ["RUNTIME_FILES", "CachedFiles", "local", "router", "static_folder"]
 
 #: What ``make web-assets`` puts into ``static/vendor``: the browser's ONNX Runtime.
 RUNTIME_FILES = (
@@ -61,6 +61,14 @@ _DOCS_HEADERS = {
 router = APIRouter(include_in_schema=False)
 
 
+async def _check_local(request: Request) -> None:
+    if not services_of(request).settings.local_page:
+        raise ServiceError("not_found", "this service has no local page: MIEN_LOCAL_PAGE is off")
+
+
+local = APIRouter(include_in_schema=False, prefix="/local", dependencies=[Depends(_check_local)])
+
+
 class CachedFiles(StaticFiles):
     """Static files that browsers keep, but ask about: a new version is seen at once."""
 
@@ -86,7 +94,7 @@ async def live_page(request: Request) -> Response:
     return _page(request, "socket", _PAGE_HEADERS)
 
 
-@router.get("/local")
+@local.get("")
 async def local_page(request: Request) -> Response:
     """The same page with both networks in the browser: no frame leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
@@ -99,7 +107,7 @@ async def docs() -> Response:
     return HTMLResponse(text, headers=_DOCS_HEADERS)
 
 
-@router.get("/local/settings.json")
+@local.get("/settings.json")
 async def local_settings(request: Request) -> dict[str, Any]:
     """What the networks in the browser need besides their weights."""
     predictor = services_of(request).running_engine().predictor
@@ -113,15 +121,17 @@ async def local_settings(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/local/detector.onnx")
+@local.get("/detector.onnx")
 async def local_detector() -> Response:
     """The weights of the detector."""
     return _weights(Path(str(resources.files("mien") / "assets" / "centerface.onnx")))
 
 
-@router.get("/local/model.onnx")
+@local.get("/model.onnx")
 async def local_model(request: Request) -> Response:
-    """The weights of the network."""
+    """The weights of the network; others than mien's own ask for the key, if there is one."""
+    if services_of(request).settings.model is not None:
+        await check_key(request)
     path = _model_path(request)
     if path is None:
         raise ServiceError("not_found", "the model here is none that a browser can run")

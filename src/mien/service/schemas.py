@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "EXAMPLE",
     "BatchAnswer",
     "ErrorAnswer",
     "ModelInfo",
@@ -57,7 +58,7 @@ class FaceShape(_Shape):
     probabilities: dict[str, float] = Field(description="by label, sum 1")
     set: list[str] = Field(description="labels that hold the true one as the card promises")
     uncertain: bool = Field(description="the model would rather not name a single emotion")
-    identity: int | None = Field(description="in video only")
+    identity: int | None = Field(None, description="in video only")
 
 
 class ModelShape(_Shape):
@@ -150,3 +151,31 @@ class ModelInfo(_Shape):
     intended_use: str
     prohibited_use: str
     notice: list[str] = Field(description="what to know before using this on people")
+
+
+#: An answer of ``/predict``, for the documentation.
+EXAMPLE: dict[str, Any] = {
+    "request_id": "9f1c2d7e5b8a4c60b1d3e5f708192a3b",
+    "model": {"name": "glance", "version": "1"},
+    "width": 512,
+    "height": 512,
+    "faces": [
+        {
+            "box": {"x": 177, "y": 72, "w": 87, "h": 114},
+            "score": 0.87,
+            "landmarks": [
+                [203.1, 118.2],
+                [243.9, 114.6],
+                [227.0, 138.4],
+                [208.8, 159.1],
+                [244.7, 156.0],
+            ],
+            "emotion": "happy",
+            "confidence": 0.96,
+            "probabilities": {"happy": 0.96, "neutral": 0.04},
+            "set": ["happy"],
+            "uncertain": False,
+        }
+    ],
+    "timings_ms": {"decode": 3.1, "detect": 14.2, "classify": 6.0, "total": 23.6},
+}
