@@ -38,26 +38,31 @@ _OUTPUTS = ("probabilities", "logits")
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
-@router.get("")
+@router.get("", summary="Return the server's name and version.")
 async def server() -> dict[str, Any]:
     """Name the server."""
     return {"name": "mien", "version": mien.__version__, "extensions": ["binary_tensor_data"]}
 
 
-@router.get("/health/live")
+@router.get("/health/live", summary="Say that the server lives.")
 async def live() -> dict[str, bool]:
     """Answer as long as the process does."""
     return {"live": True}
 
 
-@router.get("/health/ready", responses=answers())
+@router.get("/health/ready", summary="Say whether the server takes requests.", responses=answers())
 async def ready(request: Request) -> dict[str, bool]:
     """Answer 200 when readings can be made."""
     require_ready(request)
     return {"ready": True}
 
 
-@router.get("/models/{name}", responses=answers(404), dependencies=[Depends(check_access)])
+@router.get(
+    "/models/{name}",
+    summary="Return the model's inputs and outputs.",
+    responses=answers(404),
+    dependencies=[Depends(check_access)],
+)
 async def model(request: Request, name: str) -> dict[str, Any]:
     """Describe the model's tensors."""
     card = _engine(request, name).card
@@ -74,7 +79,9 @@ async def model(request: Request, name: str) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{name}/ready", responses=answers(404))
+@router.get(
+    "/models/{name}/ready", summary="Say whether the model is loaded.", responses=answers(404)
+)
 async def model_ready(request: Request, name: str) -> dict[str, Any]:
     """Answer 200 when the model can be asked."""
     _engine(request, name)

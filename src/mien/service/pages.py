@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from mien.card import ModelCard
 from mien.draw import colour_of
+from mien.faces import _SMALLEST_PX, _SMALLEST_SHARE
 from mien.runtime import default_model
+from mien.service.card_page import card_body
 from mien.service.deps import services_of
-from mien.service.errors import ServiceError
-from mien.service.notice import NOTICE
+from mien.service.errors import ServiceError, error_response
+from mien.service.templates import render, text_page
 
-__all__ = ["RUNTIME_FILES", "CachedFiles", "router", "static_folder"]
+__all__ = ["RUNTIME_FILES", "CachedFiles", "install", "router", "static_folder"]
 
 #: What ``make web-assets`` puts into ``static/vendor``: the browser's ONNX Runtime.
 RUNTIME_FILES = (
@@ -78,23 +80,57 @@ def static_folder() -> Path:
     return Path(str(resources.files("mien.service") / "static"))
 
 
-@router.get("/")
+#: Photos to try the page with: an astronaut's portrait by NASA, and two made from it by
+#: ``tools/make_samples.py``.
+_SAMPLES = {
+    "portrait": Path(str(resources.files("mien") / "assets" / "astronaut.jpg")),
+    "covered": static_folder() / "samples" / "covered.jpg",
+    "crowd": static_folder() / "samples" / "crowd.jpg",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Mount the pages' files, and answer a browser's mistyped address with a page."""
+    view = resources.files("mien") / "assets" / "view"
+    app.mount("/static/view", CachedFiles(directory=str(view)))
+    app.mount("/static", CachedFiles(directory=str(static_folder())))
+    app.add_exception_handler(404, _on_not_found)  # type: ignore[arg-type]
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
 async def live_page(request: Request) -> Response:
-    """The live page: frames go to this service over ``/ws``."""
+    """The live page: images go to this service, those of a camera over ``/ws``."""
     return _page(request, "socket", _PAGE_HEADERS)
 
 
-@router.get("/local")
+@router.api_route("/local", methods=["GET", "HEAD"])
 async def local_page(request: Request) -> Response:
-    """The same page with both networks in the browser: no frame leaves the device."""
+    """The same page with both networks in the browser: no image leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
 
 
-@router.get("/docs")
-async def docs() -> Response:
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs(request: Request) -> Response:
     """Swagger UI from a package, not from a CDN."""
-    text = (static_folder() / "docs.html").read_text(encoding="utf-8")
+    text = render("docs.html", here="/docs", model=_model_name(request))
     return HTMLResponse(text, headers=_DOCS_HEADERS)
+
+
+@router.api_route("/model", methods=["GET", "HEAD"])
+async def model_page(request: Request) -> Response:
+    """The model card for people."""
+    body = card_body(services_of(request).running_engine().card)
+    text = text_page("model card", body, here="/model", model=_model_name(request))
+    return HTMLResponse(text, headers=_PAGE_HEADERS)
+
+
+@router.get("/samples/{name}.jpg")
+async def sample(name: str) -> Response:
+    """A photo to try the page with; all are made from one in the public domain."""
+    path = _SAMPLES.get(name)
+    if path is None:
+        raise ServiceError("not_found", f"expected one of {', '.join(_SAMPLES)}, got another name")
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/local/settings.json")
@@ -122,7 +158,7 @@ async def local_model(request: Request) -> Response:
     """The weights of the network."""
     path = _model_path(request)
     if path is None:
-        raise ServiceError("not_found", "the model here is none that a browser can run")
+        raise ServiceError("not_found", "this model is not one that a browser can run")
     return _weights(path)
 
 
@@ -136,6 +172,11 @@ def _model_path(request: Request) -> Path | None:
     return path if path.suffix == ".onnx" and path.is_file() else None
 
 
+def _model_name(request: Request) -> str:
+    engine = services_of(request).engine
+    return f"{engine.card.name} {engine.card.version}".strip() if engine else "loading"
+
+
 def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
     services = services_of(request)
     card = services.engine.card if services.engine else ModelCard(name="", version="")
@@ -143,14 +184,34 @@ def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
         "mode": mode,
         "labels": {label: colour_of(label) for label in card.labels},
         "needsKey": services.access.needs_key,
-        "frameBytes": services.settings.socket_bytes,
+        "imageBytes": services.settings.image_bytes,
+        "coverage": card.confidence.coverage,
+        "abstainBelow": card.confidence.abstain_below,
+        # what mien.faces looks for unless it is told otherwise
+        "smallestFace": {"px": _SMALLEST_PX, "fraction": 1 / _SMALLEST_SHARE},
     }
-    text = (static_folder() / "index.html").read_text(encoding="utf-8")
-    notice = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in NOTICE)
-    model = f"{card.name} {card.version}".strip() or "loading"
-    text = text.replace("<!-- notice -->", notice)
-    text = text.replace("<!-- model -->", html.escape(model))
-    text = text.replace("<!-- settings -->", json.dumps(settings).replace("<", "\\u003c"))
-    return HTMLResponse(
-        text.replace("data-mode=", f'data-mode="{mode}" data-was='), headers=headers
+    text = render(
+        "live.html",
+        here="/local" if mode == "local" else "/",
+        model=_model_name(request),
+        settings=json.dumps(settings).replace("<", "\\u003c"),
     )
+    return HTMLResponse(text, headers=headers)
+
+
+async def _on_not_found(request: Request, error: HTTPException) -> Response:
+    """Answer a person with a page, a program with the one shape of an error."""
+    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
+        body = (
+            "<h1>There is no page here</h1>"
+            "<p>The address may be mistyped. These are the pages of this service:</p>"
+            '<ul><li><a href="/">Live</a>: a camera or a photo, read by the service</li>'
+            '<li><a href="/local">On this device</a>: the same, read in the browser</li>'
+            '<li><a href="/docs">API</a>: for programs</li>'
+            '<li><a href="/model">Model</a>: what reads, and how well</li></ul>'
+        )
+        text = text_page("no page here", body, here="", model=_model_name(request))
+        return HTMLResponse(text, 404, headers=_PAGE_HEADERS)
+    content = {"code": "not_found", "message": str(error.detail)}
+    request_id = str(request.scope.get("request_id", ""))
+    return error_response(request_id, 404, content, error.headers)

@@ -71,7 +71,7 @@ _PICTURES = {
 @router.post(
     "/predict",
     tags=["read"],
-    summary="Read every face of one picture",
+    summary="Read every face of one image.",
     response_model=PredictAnswer,
     responses={
         200: {
@@ -147,7 +147,7 @@ async def _answer(
 @router.post(
     "/predict_batch",
     tags=["read"],
-    summary="Read many pictures",
+    summary="Read many images in one request.",
     response_model=BatchAnswer,
     responses=answers(400, 408, 413, 415, 422, 504),
     openapi_extra={"requestBody": _PICTURES},
@@ -206,7 +206,13 @@ async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> l
                 task.cancel()
 
 
-@router.get("/model_info", tags=["model"], response_model=ModelInfo, responses=answers())
+@router.get(
+    "/model_info",
+    tags=["model"],
+    summary="Return the model card and what to know before using the model on people.",
+    response_model=ModelInfo,
+    responses=answers(),
+)
 async def model_info(request: Request) -> Response:
     """Tell what the model is, how well it reads, on what, and what it must not be used for."""
     return JSONResponse(describe(services_of(request).running_engine().card))

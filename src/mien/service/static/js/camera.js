@@ -1,32 +1,59 @@
 // The webcam.
 
+const REASONS = {
+  NotAllowedError: "The camera was not allowed: allow it in the browser's address bar and start again.",
+  NotFoundError: "No camera was found: connect one, or choose a photo.",
+  NotReadableError: "The camera is used by another program: close it and start again.",
+  OverconstrainedError: "This camera is no longer connected: choose another.",
+};
+
 export class Camera {
-  constructor(video) {
+  // onEnded: called when the camera goes away by itself.
+  constructor(video, onEnded) {
     this.video = video;
+    this.onEnded = onEnded;
     this.mirrored = true;
+    this.wanted = { facingMode: "user" };
   }
 
-  async start() {
+  // device: of cameras(); the one that looks at the user if none is given.
+  async start(signal, device = null) {
     if (!navigator.mediaDevices) {
       throw new Error("The camera needs https, or this page opened on localhost.");
     }
-    try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" },
-        audio: false,
-      });
-    } catch (error) {
-      const reasons = {
-        NotAllowedError: "The camera was not allowed: allow it in the browser's address bar and start again.",
-        NotFoundError: "No camera was found: connect one, or choose a picture.",
-        NotReadableError: "The camera is used by another program: close it and start again.",
-      };
-      throw new Error(reasons[error.name] ?? `The camera did not start: ${error.message}`);
+    if (device) this.wanted = { deviceId: { exact: device } };
+    const stream = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: 640 }, height: { ideal: 480 }, ...this.wanted },
+      audio: false,
+    }).catch((error) => {
+      this.wanted = { facingMode: "user" };
+      throw new Error(REASONS[error.name] ?? `The camera did not start: ${error.message}`);
+    });
+    if (signal.aborted) {
+      release(stream);
+      throw signal.reason;
     }
+    this.stop();
+    this.stream = stream;
+    const [track] = stream.getVideoTracks();
+    track.addEventListener("ended", () => {
+      if (this.stream === stream) this.onEnded();
+    });
     // a camera that looks away from the user is not a mirror
-    this.mirrored = this.stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
-    this.video.srcObject = this.stream;
+    this.mirrored = track.getSettings().facingMode !== "environment";
+    this.video.srcObject = stream;
     await this.video.play();
+  }
+
+  // Those there are, as {id, name}; names are known once one was allowed.
+  async list() {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter((device) => device.kind === "videoinput").map((device, index) => (
+      { id: device.deviceId, name: device.label || `Camera ${index + 1}` }));
+  }
+
+  get device() {
+    return this.stream?.getVideoTracks()[0].getSettings().deviceId;
   }
 
   // Resolves with the next new frame; without this a frame would be read twice.
@@ -45,8 +72,12 @@ export class Camera {
   }
 
   stop() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    if (this.stream) release(this.stream);
     this.stream = null;
     this.video.srcObject = null;
   }
+}
+
+function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }

@@ -1,4 +1,7 @@
-// Says what changed to screen readers: seldom enough to be listened to.
+// Says what changed to screen readers: seldom enough to be listened to, and never an old
+// sentence for good, since the newest waits until it is its turn.
+
+import { summary } from "/static/view/words.js";
 
 const PAUSE_MS = 3000;
 
@@ -6,20 +9,35 @@ export class Speaker {
   constructor(region) {
     this.region = region;
     this.spoken = -Infinity;
+    this.timer = null;
   }
 
-  say(faces) {
-    const now = performance.now();
-    if (now - this.spoken < PAUSE_MS) return;
-    const text = faces.length
-      ? faces.map((face) => `Face ${face.identity}: ${describe(face)}`).join(". ")
-      : "No face";
-    if (text === this.region.textContent) return;
+  // A photo's readings, and news of the page: at once.
+  tell(text) {
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (text && text === this.region.textContent) this.region.textContent = "";
     this.region.textContent = text;
-    this.spoken = now;
+    this.spoken = performance.now();
   }
-}
 
-function describe(face) {
-  return face.uncertain ? `uncertain, ${face.set.join(" or ")}` : face.emotion;
+  // Readings of a camera: now, or when the last sentence has been heard.
+  follow(faces) {
+    this.next = summary(faces);
+    if (this.timer !== null) return;
+    const wait = Math.max(0, PAUSE_MS - (performance.now() - this.spoken));
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.next === this.region.textContent) return;
+      this.region.textContent = this.next;
+      this.spoken = performance.now();
+    }, wait);
+  }
+
+  hush() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.region.textContent = "";
+    this.spoken = -Infinity;
+  }
 }
