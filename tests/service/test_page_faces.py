@@ -146,7 +146,8 @@ def test_a_saved_image_has_its_own_size_and_boxes(page: Page, crowd: Path, tmp_p
 
 _PLACE = """async ([faces, area]) => {
     const { placeLabels } = await import('/static/view/layout.js');
-    const measure = (text, form) => ({ width: text.length * 10, height: form === 'full' ? 20 : 12 });
+    const heights = { full: 20, number: 12 };
+    const measure = (text, form) => ({ width: text.length * 10, height: heights[form] });
     return placeLabels(faces, area, measure).map(({ form, text = '' }) => [form, text]);
 }"""
 

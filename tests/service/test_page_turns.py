@@ -174,7 +174,7 @@ def test_a_box_fades_when_no_answer_follows(page: Page) -> None:
 
 
 _SPEAK = """async ([gaps, words]) => {
-    const { Speaker } = await import('/static/js/speaker.js');
+    const { Speaker } = await import('/static/view/speaker.js');
     const region = document.createElement('p');
     const heard = [];
     new MutationObserver(() => heard.push(region.textContent)).observe(region, { childList: true });

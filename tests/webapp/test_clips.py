@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("av")
 
 from mien.predictor import Predictor
+from mien.summary import Story
 from mien.types import Box, Face, Reading
 from mien.video import FrameReadings
 from mien.webapp.clips import ClipResult, Timeline, read_clip
@@ -53,7 +55,7 @@ def frame(time_s: float, *shown: tuple[int | None, str]) -> FrameReadings:
 def test_timeline_joins_frames(
     frames: list[FrameReadings], expected: dict[int, list[tuple[float, float, str]]]
 ) -> None:
-    timeline = Timeline()
+    timeline = Timeline(Story(("happy", "sad")))
     for each in frames:
         timeline.write(each)
     found = {
@@ -63,11 +65,16 @@ def test_timeline_joins_frames(
     assert found == expected
 
 
-def test_timeline_keeps_those_seen_longest() -> None:
-    timeline = Timeline()
-    for time_s in (0, 0.1, 0.2, 0.3):
-        timeline.write(frame(time_s, (1, "sad"), *([(2, "sad")] if time_s else []), (3, "sad")))
-    assert [person.identity for person in timeline.people(2)] == [1, 3]
+def test_timeline_has_everybody_however_many_and_however_short() -> None:
+    timeline = Timeline(Story(("happy", "sad"), frame_s=0.1))
+    for index in range(30):
+        shown = [(each, "sad" if each % 2 else "happy") for each in range(1, 21) if each <= index]
+        timeline.write(frame(index / 10, *shown))
+    people = timeline.people()
+    assert [person.identity for person in people] == list(range(1, 21))
+    assert people[0].summary.seen_s > people[-1].summary.seen_s > 0
+    assert people[0].summary.shares["sad"] == pytest.approx(1)
+    assert people[0].summary.thumbnail is not None
 
 
 def done(work: Callable[[JobState], ClipResult]) -> Job[ClipResult]:
@@ -95,6 +102,8 @@ def test_video_is_read_into_files_that_go_with_the_result(predictor: Predictor) 
     assert {row["identity"] for row in rows} == {"1"}
     assert len(result.text_of("readings.jsonl").splitlines()) == 8
     assert [person.identity for person in result.people] == [1]
+    (told,) = json.loads(result.summary())["people"]
+    assert told["shares"]["happy"] == pytest.approx(1)
     assert result.video.read_bytes()[4:8] == b"ftyp"
     folder = result.folder
     assert not (folder / "upload").exists()

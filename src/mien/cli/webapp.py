@@ -50,5 +50,6 @@ def open_app(
 
     script = Path(__file__).with_name("webapp_page.py")
     flags = as_flags(server_address=host, server_port=port, server_headless=not browser)
+    typer.echo(f"mien is at http://{host}:{port}; Ctrl-C ends it.")
     own = ["--model", str(model)] if model else []
     sys.exit(cli.main(["run", str(script), *flags, "--", *own], prog_name="mien app"))

@@ -57,5 +57,6 @@ def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:
     return (
         "<h2>On test images</h2>"
         '<div class="scroll" tabindex="0" role="region" aria-label="Results on test images"><table>'
-        f'<thead><tr><th scope="col">Images</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<thead><tr><th scope="col">Images</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )

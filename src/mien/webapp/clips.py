@@ -6,11 +6,13 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import InputError, MienError
 from mien.predictor import Predictor
+from mien.summary import Person as Summary
+from mien.summary import Story, story_to_dict
 from mien.video import (
     CsvTable,
     FrameReadings,
@@ -22,6 +24,7 @@ from mien.video import (
     run,
 )
 from mien.webapp.jobs import JobState
+from mien.wire import to_json
 
 __all__ = ["ClipResult", "Person", "Span", "Timeline", "read_clip"]
 
@@ -42,36 +45,42 @@ class Span:
 
 @dataclass(slots=True)
 class Person:
-    """One identity's spans, in the order of time."""
+    """One identity of the video.
+
+    Attributes:
+        spans: in the order of time.
+        summary: over the whole video, as ``mien video --summary`` writes it.
+    """
 
     identity: int
-    spans: list[Span] = field(default_factory=list)
-
-    @property
-    def seen_s(self) -> float:
-        """For how long the face was seen."""
-        return sum(span.end_s - span.start_s for span in self.spans)
+    spans: list[Span]
+    summary: Summary
 
 
 class Timeline:
-    """Joins readings into spans as frames come; an output of :func:`mien.video.run`."""
+    """Joins readings into spans as frames come; an output of :func:`mien.video.run`.
 
-    def __init__(self) -> None:
-        self._people: dict[int, Person] = {}
+    Args:
+        story: takes every frame too.
+    """
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._spans: dict[int, list[Span]] = {}
 
     def write(self, frame: FrameReadings) -> None:
-        """Give one frame."""
+        """Take one frame."""
+        self._story.add(frame.time_s, frame.readings, frame.image)
         for reading in frame.readings:
             if reading.identity is None:
                 continue
-            person = self._people.setdefault(reading.identity, Person(reading.identity))
-            last = person.spans[-1] if person.spans else None
+            spans = self._spans.setdefault(reading.identity, [])
+            last = spans[-1] if spans else None
             seen = last is not None and frame.time_s - last.end_s <= _GAP_S
             if last is not None and seen:
                 last.end_s = frame.time_s
             if last is None or not seen or _shown(last) != (reading.top, reading.uncertain):
-                span = Span(frame.time_s, frame.time_s, reading.top, reading.uncertain)
-                person.spans.append(span)
+                spans.append(Span(frame.time_s, frame.time_s, reading.top, reading.uncertain))
 
     def commit(self) -> None:
         """Nothing is left to do."""
@@ -79,10 +88,12 @@ class Timeline:
     def discard(self) -> None:
         """Nothing was written anywhere."""
 
-    def people(self, most: int = 8) -> tuple[Person, ...]:
-        """Return those who were seen longest, in the order of their numbers."""
-        longest = sorted(self._people.values(), key=lambda each: -each.seen_s)[:most]
-        return tuple(sorted(longest, key=lambda each: each.identity))
+    def people(self) -> tuple[Person, ...]:
+        """Return everybody who was seen, however shortly, by number."""
+        return tuple(
+            Person(summary.identity, self._spans[summary.identity], summary)
+            for summary in self._story.people(min_seen_s=0)
+        )
 
 
 @dataclass(frozen=True)
@@ -93,12 +104,24 @@ class ClipResult:
         name: as it was handed in.
         folder: holds ``annotated.mp4``, ``readings.csv`` and ``readings.jsonl``; deleted when
             nobody holds the result any more.
+        people: everybody in the video, by number.
     """
 
     name: str
     folder: Path
     outcome: Outcome
     people: tuple[Person, ...]
+
+    def summary(self) -> str:
+        """Return everybody's fractions of time and episodes, as JSON."""
+        content = story_to_dict(
+            [person.summary for person in self.people],
+            video=self.name,
+            duration_s=self.outcome.duration_s,
+            frames=self.outcome.frames,
+            complete=self.outcome.complete,
+        )
+        return to_json(content, indent=2) + "\n"
 
     @property
     def video(self) -> Path:
@@ -135,10 +158,11 @@ def read_clip(name: str, data: bytes, predictor: Predictor) -> Callable[[JobStat
 def _run(path: Path, predictor: Predictor, state: JobState) -> tuple[Outcome, tuple[Person, ...]]:
     source = open_source(str(path), limits=_LIMITS)
     state.report(0, source.info.frames or 0)
-    timeline = Timeline()
+    labels = predictor.session.card.labels
+    timeline = Timeline(Story(labels, frame_s=1 / (source.info.fps or 25)))
     outputs = [
         VideoWriter(path.with_name("annotated.mp4"), source),
-        CsvTable(path.with_name("readings.csv"), predictor.session.card.labels),
+        CsvTable(path.with_name("readings.csv"), labels),
         JsonLines(path.with_name("readings.jsonl")),
         timeline,
     ]

@@ -2,7 +2,7 @@
 // the room; the others get a number. No label covers another label or another face: a number
 // without room is left out, and the list beside the image still has it.
 
-const FEW = 3; // with so few faces a label may be wider than its box
+const WIDE_LABELS_UP_TO = 3; // with so few faces a label may be wider than its box
 
 // faces: [{x, y, w, h, text, number, chosen}] in pixels of the area.
 // area: {width, height}. measure(text, form): {width, height} of a plate with that text.
@@ -37,7 +37,7 @@ function unhidden(face, others, labels, area, measure, count) {
   const full = measure(face.text, "full");
   const number = measure(String(face.number), "number");
   const forms = [["number", String(face.number), number]];
-  if (count <= FEW || full.width <= face.w) forms.unshift(["full", face.text, full]);
+  if (count <= WIDE_LABELS_UP_TO || full.width <= face.w) forms.unshift(["full", face.text, full]);
   for (const [form, text, size] of forms) {
     const inside = face.h > 2.5 * size.height && face.w > 2 * size.width;
     const spots = around(face, size, area, false).filter((spot) => overlap(spot, face) === 0);

@@ -2,7 +2,7 @@
 
 import { capital, doubt, expression, percent, promise } from "./words.js";
 
-const FEW = 3; // so many faces are all open
+const ALL_OPEN_UP_TO = 3; // so many faces are all open
 const THUMB_PX = 80;
 const THUMB_EVERY_MS = 1000;
 
@@ -35,9 +35,10 @@ export class Rows {
       this.rows.delete(identity);
     }
     for (const face of reading.faces) {
-      if (!this.rows.has(face.identity)) this.#add(face.identity, reading.faces.length <= FEW);
+      if (!this.rows.has(face.identity)) this.#add(face.identity, reading.faces.length <= ALL_OPEN_UP_TO);
       const row = this.rows.get(face.identity);
       this.#fill(row, face);
+      explain(row.reason, face.reason);
       this.#picture(row, face, reading, image, mirrored);
     }
   }
@@ -45,7 +46,7 @@ export class Rows {
   // Marks and opens one row; of many, the others close.
   choose(identity) {
     this.chosen = identity;
-    const many = this.rows.size > FEW;
+    const many = this.rows.size > ALL_OPEN_UP_TO;
     for (const [each, row] of this.rows) {
       const own = each === identity;
       row.item.classList.toggle("chosen", own);
@@ -84,10 +85,12 @@ export class Rows {
     const list = element("ul", "bars");
     for (const [label, colour] of Object.entries(this.colours)) bars.set(label, addBar(list, label, colour));
     const why = element("p", "why");
-    more.append(list, why);
+    const reason = element("figure", "reason");
+    reason.hidden = true;
+    more.append(list, why, reason);
     item.append(button, more);
     this.list.append(item);
-    const row = { item, button, thumb, name, share, bars, why, more, drawn: -Infinity };
+    const row = { item, button, thumb, name, share, bars, why, reason, more, drawn: -Infinity };
     this.rows.set(identity, row);
     open(row, opened);
     button.addEventListener("click", () => {
@@ -126,6 +129,17 @@ export class Rows {
     pen.clearRect(0, 0, THUMB_PX, THUMB_PX);
     pen.drawImage(image, x * scale, y * scale, side * scale, side * scale, 0, 0, THUMB_PX, THUMB_PX);
   }
+}
+
+// reason: {image, words}, where a face was explained.
+function explain(figure, reason) {
+  figure.hidden = !reason;
+  if (!reason || figure.dataset.words === reason.words) return;
+  figure.dataset.words = reason.words;
+  const image = document.createElement("img");
+  image.src = reason.image;
+  image.alt = "The face under its heatmap";
+  figure.replaceChildren(image, element("figcaption", "", reason.words));
 }
 
 function open(row, yes) {

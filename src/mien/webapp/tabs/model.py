@@ -35,7 +35,7 @@ def show(card: ModelCard, model: Path | None) -> None:
     report = find_report(model) if model else None
     figures = headline_result(report, next(iter(card.heads))) if report else None
     if card.metrics:
-        st.markdown("#### On test pictures")
+        st.markdown("#### On test images")
         st.dataframe(split_rows(card), hide_index=True)
     if figures is not None:
         _show_figures(figures)
@@ -77,7 +77,7 @@ def _show_figures(figures: ClassFigures) -> None:
     st.caption(f"Below: {figures.split}, {figures.count:,} faces.")
     classes, matrix = st.columns(2, gap="large")
     with classes:
-        st.markdown("##### Each emotion")
+        st.markdown("##### Each expression")
         st.html(class_table(figures.per_class))
     with matrix:
         st.markdown("##### What is taken for what")
@@ -86,9 +86,9 @@ def _show_figures(figures: ClassFigures) -> None:
         plot, words = st.columns(2, gap="large", vertical_alignment="center")
         with plot:
             st.markdown("##### Is it as sure as it should be?")
-            st.html(reliability_plot(*zip(*figures.reliability, strict=True)))
+            st.html(reliability_plot(*zip(*figures.reliability, strict=True), faces=figures.count))
         words.markdown(
             "Of the faces read with 70 % confidence, 70 % should be right: then the dots lie on "
             "the dashed line. Above it the model is too modest, below it too sure. A larger dot "
-            "stands for more faces."
+            "stands for more faces; an empty one for fewer than 20, too few to tell."
         )

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from mien.images import encode
 from mien.predictor import Predictor
 from mien.webapp.jobs import Job
-from mien.webapp.markup import empty_state, sentence, swatches, timeline
+from mien.webapp.markup import (
+    TimelineRow,
+    data_uri,
+    empty_state,
+    sentence,
+    swatches,
+    time_shares,
+    timeline,
+)
 from mien.webapp.tabs.progress import follow
 
 if TYPE_CHECKING:
-    from mien.webapp.clips import ClipResult
+    from mien.webapp.clips import ClipResult, Person
 
 __all__ = ["show"]
 
@@ -73,20 +83,34 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
         st.warning(f"{outcome.damaged} damaged parts of the video were left out.")
     player, _ = st.columns([3, 1])  # a whole page of video leaves no room for its timeline
     player.video(str(result.video))
-    rows = [
-        (
-            f"Person {person.identity}",
-            [(span.start_s, span.end_s, span.emotion, span.uncertain) for span in person.spans],
-        )
-        for person in result.people
-    ]
-    if rows:
+    if result.people:
+        rows = [_row(person) for person in result.people]
         st.html(timeline(rows, outcome.duration_s) + swatches(predictor.session.card.labels))
-        if any(span.uncertain for person in result.people for span in person.spans):
-            st.caption("Paler: not sure enough to name one.")
+        _seek_on_click()
+        st.caption(
+            f"{len(rows)} {'person' if len(rows) == 1 else 'people'}: how long each was seen, and "
+            "which expressions led. Choose one to go there. Paler: uncertain."
+        )
     else:
         st.html(empty_state("No face found", "Nobody in this video faces the camera."))
     _offer_downloads(result)
+
+
+def _row(person: Person) -> TimelineRow:
+    summary = person.summary
+    thumb = "" if summary.thumbnail is None else data_uri(encode(summary.thumbnail))
+    return TimelineRow(
+        f"Person {person.identity}",
+        time_shares(summary.seen_s, summary.shares, summary.uncertain_share),
+        [(span.start_s, span.end_s, span.emotion, span.uncertain) for span in person.spans],
+        thumb,
+    )
+
+
+def _seek_on_click() -> None:
+    script = resources.files("mien.webapp") / "static" / "seek.js"
+    seek = st.components.v2.component("mien_seek", js=script.read_text(encoding="utf-8"))
+    seek(key="mien_seek")
 
 
 def _offer_downloads(result: ClipResult) -> None:
@@ -94,6 +118,7 @@ def _offer_downloads(result: ClipResult) -> None:
     files = (
         ("Annotated video", result.video.read_bytes(), f"{stem}-mien.mp4", "video/mp4"),
         ("CSV", result.text_of("readings.csv"), f"{stem}-mien.csv", "text/csv"),
+        ("Summary", result.summary(), f"{stem}-mien-summary.json", "application/json"),
         ("JSON lines", result.text_of("readings.jsonl"), f"{stem}-mien.jsonl", "application/jsonl"),
     )
     with st.container(horizontal=True):

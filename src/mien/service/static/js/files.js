@@ -1,12 +1,4 @@
-// Files into the page and out of it.
-
-export function download(blob, ending) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.${ending}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
+// Files that are dropped on the page.
 
 // Takes a file that is dropped anywhere on the page; what else is dragged is let be.
 export function onDrop(take) {

@@ -1,19 +1,20 @@
 // Puts the page together: where images come from, what reads them, what shows the readings.
 
 import { Boxes } from "/static/view/boxes.js";
+import { Camera } from "/static/view/camera.js";
+import { download } from "/static/view/download.js";
+import { Frame } from "/static/view/frame.js";
+import { History } from "/static/view/history.js";
 import { Rows } from "/static/view/rows.js";
+import { snapshot } from "/static/view/snapshot.js";
+import { Speaker } from "/static/view/speaker.js";
+import { Timeline } from "/static/view/timeline.js";
 import { summary } from "/static/view/words.js";
-import { Camera } from "./camera.js";
-import { download, onDrop } from "./files.js";
-import { Frame } from "./frame.js";
-import { History } from "./history.js";
+import { onDrop } from "./files.js";
 import { LocalReader } from "./local/reader.js";
 import { unshown } from "./refusals.js";
-import { snapshot } from "./snapshot.js";
 import { SocketReader } from "./socket.js";
-import { Speaker } from "./speaker.js";
 import { byId, Stage } from "./stage.js";
-import { Timeline } from "./timeline.js";
 import { Turns, unlessAborted } from "./turns.js";
 
 const FEW = 3; // one of so many faces is chosen without being asked for

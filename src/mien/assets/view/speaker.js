@@ -1,7 +1,7 @@
 // Says what changed to screen readers: seldom enough to be listened to, and never an old
 // sentence for good, since the newest waits until it is its turn.
 
-import { summary } from "/static/view/words.js";
+import { summary } from "./words.js";
 
 const PAUSE_MS = 3000;
 

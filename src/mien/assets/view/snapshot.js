@@ -1,7 +1,7 @@
 // An image with its boxes and labels, at the image's own size.
 
-import { facePlaces, PLATES } from "/static/view/boxes.js";
-import { placeLabels } from "/static/view/layout.js";
+import { facePlaces, PLATES } from "./boxes.js";
+import { placeLabels } from "./layout.js";
 
 const SHOWN_PX = 900; // letters are as large as they would be in an image of this width
 

@@ -1,6 +1,6 @@
 // The last minute of one face: probabilities of all labels, stacked.
 
-import { spoken } from "/static/view/words.js";
+import { spoken } from "./words.js";
 
 const SECONDS = 60;
 const GAP_S = 1; // a longer silence is shown as one
