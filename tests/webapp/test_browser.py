@@ -268,7 +268,15 @@ def test_many_faces_have_rows_and_boxes_that_go_together(page: Page, tmp_path: P
 
 
 # Streamlit's own markup, which is not ours to mend.
-_STREAMLITS = ("aria-", "region", "landmark", "page-has-heading", "scrollable-region", "label")
+_STREAMLITS = (
+    "aria-",
+    "label",
+    "landmark",
+    "page-has-heading",
+    "presentation-role",
+    "region",
+    "scrollable-region",
+)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light"), (1440, "dark")])
