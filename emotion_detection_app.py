@@ -3,6 +3,6 @@
 Another model: ``streamlit run emotion_detection_app.py -- --model path/to/model.onnx``
 """
 
-from mien.cli.webapp_page import show
+from mien.webapp.app import main
 
-show()
+main()

@@ -73,10 +73,10 @@ def measure_bare(data: bytes, model: Path | None, seconds: float) -> float:
     from mien.runtime import open_session
 
     predictor = Predictor(session=open_session(model))
-    predictor.read(data)
+    predictor.predict(data)
     faces, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        faces += len(predictor.read(data))
+        faces += len(predictor.predict(data))
     return faces / (time.perf_counter() - start)
 
 

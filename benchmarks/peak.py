@@ -28,7 +28,7 @@ from mien.bench.models import find_models, open_models
 from mien.bench.report import machine_line
 from mien.cli.batch import cores
 from mien.faces import CenterFace
-from mien.train.session import open_any_session
+from mien.runtime import open_session
 
 DETECTOR = Path(__file__).parents[1] / "src" / "mien" / "assets" / "centerface.onnx"
 SIDE = 768  # a product is done in some milliseconds, between what other programs do
@@ -86,7 +86,7 @@ def rows(options: argparse.Namespace, limits: Limits) -> list[str]:
     found, _ = find_models(options.models or [DETECTOR.parent])
     onnx_like = [path for path in found if path.suffix != ".keras"]  # Keras has its own threads
     models, failures = open_models(
-        onnx_like, open_any_session, device="cpu", threads=(options.threads,), loads=1
+        onnx_like, open_session, device="cpu", threads=(options.threads,), loads=1
     )
     for failure in failures:
         print(f"left out: {failure}", file=sys.stderr)

@@ -276,7 +276,7 @@ class Mien:
 
     def read(self, path: str) -> int:
         """See :class:`Peer`."""
-        return len(self._predictor.read(path))
+        return len(self._predictor.predict(path))
 
 
 class Fer:

@@ -101,7 +101,7 @@ def litert_ways(network: Any, probe: Probe, folder: Path) -> Iterator[tuple[str,
 def main(keras_path: Path, data: Path) -> None:
     model, card = load_network(keras_path)
     probe = held_out_probe(card, load(data))
-    expected = answers(KerasSession.of(model, card), probe)
+    expected = answers(KerasSession(model, card), probe)
     head = next(iter(card.heads))
     ways: tuple[Callable[..., Iterator[tuple[str, Path]]], ...] = (onnx_ways, litert_ways)
     print(f"{'':40} lost  mean    99 %")

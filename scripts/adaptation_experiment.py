@@ -92,12 +92,12 @@ def main() -> None:
     for name in options.shifts:
         spoil = SHIFTS[name]
         shown = spoilt(dataset.crops[judged], spoil)
-        before = classify(KerasSession.of(model, card), shown)
+        before = classify(KerasSession(model, card), shown)
         for count in options.faces:
             seen = spoilt(dataset.crops[unlabelled[:count]], spoil)
             for prior in priors:
                 adapted, done = adapt(model, seen, prior=prior)
-                after = classify(KerasSession.of(adapted, card), shown)
+                after = classify(KerasSession(adapted, card), shown)
                 found = compare(card, before, after, truth)
                 change = found.change["accuracy"]
                 print(

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.runtime import open_session
 from mien.train.data import hold_out, load
 from mien.train.distill import mean_answers, teacher_answers
 from mien.train.metrics import accuracy_and_loss
 from mien.train.pool import pool, vote_opinion
-from mien.train.session import open_any_session
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--votes", type=Path, required=True, help="fer2013new.csv")
     options = parser.parse_args()
     dataset = load(options.data, options.votes)
-    sessions = [open_any_session(teacher) for teacher in options.teachers]
+    sessions = [open_session(teacher) for teacher in options.teachers]
     training = sessions[0].card.recipe["training"]
     rows, held_out = hold_out(dataset, training["validation_split"], training["seed"])
     answers = teacher_answers(options.teachers, dataset, ("emotion",))

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.confidence import expected_calibration_error, softmax
+from mien.runtime import open_session
 from mien.train.audit import OPINIONS
 from mien.train.data import Dataset, hold_out, load
 from mien.train.evaluate import classify, truth_of
 from mien.train.metrics import ece_by_chance
-from mien.train.session import open_any_session
 
 REPEATS = 100
 TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(2.0), 139))  # 1 % apart
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="mien's own model if left out")
     options = parser.parse_args()
     dataset = load(options.data, options.votes)
-    card = open_any_session(options.model).card
+    card = open_session(options.model).card
     training = card.recipe["training"]
     fit, held_out = hold_out(dataset, training["validation_split"], training["seed"])
     parts = {"held out": held_out, "trained on": fit, "PublicTest": dataset.rows("PublicTest")}
@@ -47,7 +47,7 @@ def main() -> None:
     for name, rows in parts.items():
         print(f"  {name}: {votes_for_label(dataset.take(rows)):.2%} of {len(rows)} rows")
     for head in card.heads:
-        session = open_any_session(options.model, head=head)
+        session = open_session(options.model, head=head)
         known = [
             usable_rows(head, dataset.take(rows)) for rows in (held_out, dataset.rows("PublicTest"))
         ]

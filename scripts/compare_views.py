@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.runtime import open_session
 from mien.train.augment import moved
 from mien.train.data import hold_out, load
 from mien.train.evaluate import classify
 from mien.train.metrics import accuracy_and_loss
-from mien.train.session import open_any_session
 from mien.types import Logits
 
 MOVES = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -33,7 +33,7 @@ def main() -> None:
     print("| network | one view | mirrored | moved | mean of both mirrorings | of four places |")
     print(f"|---|{'---:|' * 5}")
     for path in options.models:
-        session = open_any_session(path)
+        session = open_session(path)
         training = session.card.recipe["training"]
         _, rows = hold_out(dataset, training["validation_split"], training["seed"])
         crops, truth = dataset.crops[rows], dataset.emotion[rows]

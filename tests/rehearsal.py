@@ -183,7 +183,7 @@ def _draw_data(folder: Path) -> None:
 def _fill_raf_db(folder: Path) -> None:
     """Lay RAF-DB's files out, with the example photo and its face in place of drawn ones."""
     layouts.raf_db(folder.parent)
-    box = Predictor().read(str(PHOTO))[0].face.box
+    box = Predictor().predict(str(PHOTO))[0].face.box
     corners = f"{box.x} {box.y} {box.x + box.w} {box.y + box.h}\n"
     for path in folder.rglob("*.jpg"):
         shutil.copyfile(PHOTO, path)

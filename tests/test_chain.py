@@ -27,7 +27,7 @@ def test_the_chain_loses_under_three_points_against_the_direct_crops(fer2013_csv
     canvases, _ = lay_out(originals[..., 0], generator)
     predictor = Predictor(CenterFace(min_face_px=16))
 
-    readings = predictor.read_many(list(canvases))
+    readings = list(predictor.predict_many(list(canvases)))
 
     seen = np.array([bool(faces) for faces in readings])
     labels = predictor.session.card.labels
@@ -38,7 +38,7 @@ def test_the_chain_loses_under_three_points_against_the_direct_crops(fer2013_csv
 
 
 def test_the_astronaut_smiles(astronaut: np.ndarray) -> None:
-    (reading,) = Predictor().read(astronaut)
+    (reading,) = Predictor().predict(astronaut)
 
     assert reading.top == "happy"
     assert reading.confidence > 0.8

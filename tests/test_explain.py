@@ -22,6 +22,10 @@ CARD = ModelCard(name="fake", version="0", confidence=Confidence(temperature=2.0
 COARSE = Occlusion(stride_px=8)
 
 
+def of(session: Session) -> Predictor:
+    return Predictor(lambda image: (), session)
+
+
 def spotter(crops: Crops) -> Logits:
     """Read a bright spot at one place as happy, and a bright upper right corner against it."""
     logits = np.zeros((len(crops), 7), np.float32)
@@ -64,8 +68,9 @@ class TestOcclusion:
 
     def test_a_patch_is_mean_grey_and_counts_where_it_lies(self) -> None:
         crop, occlusion = spotted(), Occlusion(16, 16)
-        hidden = occlusion.hide(crop)
+        own, hidden = np.split(occlusion.batch(crop), [1])
 
+        assert (own == crop).all()
         assert (hidden.shape, hidden.dtype) == ((9, 48, 48, 1), np.uint8)
         assert (abs(hidden[5, 16:32, 32:].astype(int) - crop.mean()) < 1).all()
         assert (hidden[5, :, :32] == crop[0, :, :32]).all()
@@ -78,7 +83,7 @@ class TestOcclusion:
 
 class TestExplain:
     def test_no_crop_has_no_explanation(self) -> None:
-        assert explain(FakeSession(CARD), np.empty((0, 48, 48, 1), np.uint8)) == ()
+        assert explain(of(FakeSession(CARD)), np.empty((0, 48, 48, 1), np.uint8)) == ()
 
     @pytest.mark.parametrize(
         "crops",
@@ -90,17 +95,17 @@ class TestExplain:
     )
     def test_what_is_no_crop_is_refused(self, crops: Crops) -> None:
         with pytest.raises(InputError, match="expected crops uint8"):
-            explain(FakeSession(CARD), crops)
+            explain(of(FakeSession(CARD)), crops)
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_a_label_that_is_not_there_is_refused(self, count: int) -> None:
         with pytest.raises(ConfigError, match="fake has no label 'joy': choose one of angry, "):
-            explain(FakeSession(CARD), spotted(count), "joy")
+            explain(of(FakeSession(CARD)), spotted(count), "joy")
 
     def test_a_known_reason_is_named(self) -> None:
         session, crops = FakeSession(CARD, spotter), spotted(2)
 
-        explanations = explain(session, crops)
+        explanations = explain(of(session), crops)
 
         own = softmax(spotter(crops), 2.0)[0, 3]
         for each in explanations:
@@ -115,14 +120,15 @@ class TestExplain:
 
     def test_another_label_has_the_opposite_reasons(self) -> None:
         happy, sad = (
-            explain(FakeSession(CARD, spotter), spotted(), label)[0] for label in ("happy", "sad")
+            explain(of(FakeSession(CARD, spotter)), spotted(), label)[0]
+            for label in ("happy", "sad")
         )
         assert sad.label == "sad"
         assert sad.heatmap[34, 12] < 0 < happy.heatmap[34, 12]
 
     def test_without_reasons_the_map_is_flat(self) -> None:
         session = FakeSession(CARD, lambda crops: np.zeros((len(crops), 7)))
-        (flat,) = explain(session, spotted(), occlusion=COARSE)
+        (flat,) = explain(of(session), spotted(), occlusion=COARSE)
         assert (flat.heatmap == 0).all()
         assert (flat.region, flat.hidden) == (Box(0, 0, 16, 16), flat.probability)
 
@@ -218,9 +224,9 @@ class TestSanity:
 
     def test_the_astronaut_smiles_with_her_mouth(self, astronaut: Image, session: Session) -> None:
         predictor = Predictor(session=session)
-        (reading,) = predictor.read(astronaut)
-        crop = predictor.crop(astronaut, (reading.face,))
-        (why,) = explain(session, crop)
+        (reading,) = predictor.predict(astronaut)
+        crop = predictor.crop(predictor.open(astronaut), (reading.face,)).pixels
+        (why,) = explain(of(session), crop)
 
         assert (why.label, why.probability) == (reading.top, pytest.approx(reading.confidence))
         geometry = session.card.geometry
@@ -234,7 +240,7 @@ class TestSanity:
         beaten = []
         for mouth in ("smile", "frown", "gape"):
             crop = drawn(mouth)
-            (why,) = explain(session, crop)
+            (why,) = explain(of(session), crop)
             named, *others = self._falls(session, crop, why)
             assert named > 0.1
             assert named > 2 * np.mean(others)
@@ -250,7 +256,7 @@ class TestSanity:
         named, others, beaten = [], [], []
         for row in rows:
             crop = dataset.crops[row : row + 1]
-            (why,) = explain(session, crop)
+            (why,) = explain(of(session), crop)
             own, *rest = self._falls(session, crop, why, step=8)
             named.append(own)
             others.append(np.mean(rest))

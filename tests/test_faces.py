@@ -11,9 +11,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from mien import faces
 from mien.errors import ConfigError, InputError
-from mien.faces import CenterFace, crop_faces
+from mien.faces import CenterFace, centerface, crop_faces, framing
 from mien.types import Box, CropGeometry, Face, Image, Point
 
 WHOLE = CropGeometry(scale=1.0, shift_y=0.0)
@@ -152,7 +151,7 @@ def test_a_rolled_face_is_found_and_cut_out_upright(
 ) -> None:
     rolled = turned(astronaut, degrees)
     (face,) = detector(rolled)
-    assert abs(math.degrees(faces._roll(face)) - degrees) < 10
+    assert abs(math.degrees(framing._roll(face)) - degrees) < 10
     upright = crop_faces(astronaut, detector(astronaut), FER2013)[0, ..., 0]
     crop = crop_faces(rolled, [face], FER2013)[0, ..., 0]
     unturned = Face(face.box, face.score)
@@ -177,7 +176,7 @@ def test_min_face_px_decides_what_is_looked_at() -> None:
         (10, 60_000, None, 2048 / 60_000),
     ]
     for height, width, min_face_px, scale in table:
-        assert faces._input_scale(height, width, min_face_px) == pytest.approx(scale)
+        assert centerface._input_scale(height, width, min_face_px) == pytest.approx(scale)
 
 
 def test_a_small_minimum_finds_what_a_large_one_leaves_out(astronaut: Image) -> None:
@@ -229,7 +228,7 @@ def test_the_network_is_lean() -> None:
 
 def test_decoding_no_cell_gives_no_face() -> None:
     maps = [np.zeros((channels, 4, 4), np.float32) for channels in (1, 2, 2, 10)]
-    found = faces._decode(*maps, threshold=0.4)
+    found = centerface._decode(*maps, threshold=0.4)
     assert found.boxes_xywh.shape == (0, 4)
     assert found.landmarks_xy.shape == (0, 5, 2)
     assert found.to_faces(1.0, 1.0) == ()
@@ -244,7 +243,9 @@ def test_decoding_one_cell() -> None:
     log_size[:, 2, 6] = np.log([6, 4])
     offset[:, 2, 5] = 0.25, -0.25  # y, x
     landmarks[:, 2, 5] = [0.4, 0.3, 0.4, 0.7, 0.5, 0.5, 0.8, 0.3, 0.8, 0.7]
-    (face,) = faces._decode(heatmap, log_size, offset, landmarks, threshold=0.4).to_faces(2.0, 1.0)
+    (face,) = centerface._decode(heatmap, log_size, offset, landmarks, threshold=0.4).to_faces(
+        2.0, 1.0
+    )
     # centre (5.5 - 0.25, 2.5 + 0.25) cells of 4 px = (21, 11); size 16 x 24; x doubled
     assert face.box == Box(26, -1, 32, 24)
     assert face.score == pytest.approx(0.9)

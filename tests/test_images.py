@@ -246,7 +246,7 @@ def test_colours_survive_cmyk_with_adobes_inversion() -> None:
 )
 def test_what_is_transparent_becomes_white(picture: PillowImage.Image) -> None:
     assert (images.decode(encoded(picture, "PNG")) == 255).all()
-    assert (images.from_any(picture) == 255).all()
+    assert (images.open_picture(picture).pixels == 255).all()
 
 
 @pytest.mark.parametrize("transparency", [0, b"\0"])
@@ -259,7 +259,7 @@ def test_a_transparent_palette_colour_becomes_white(transparency: int | bytes) -
 
 
 def test_half_transparent_is_half_way_to_white() -> None:
-    image = images.from_any(np.full((1, 1, 4), (0, 0, 0, 128), np.uint8))
+    image = images.open_picture(np.full((1, 1, 4), (0, 0, 0, 128), np.uint8)).pixels
     assert image.tolist() == [[[127, 127, 127]]]
 
 
@@ -267,7 +267,7 @@ def test_half_transparent_is_half_way_to_white() -> None:
 @pytest.mark.parametrize("order", ["<u2", ">u2"])
 def test_sixteen_bits_are_scaled_not_clipped(name: str, order: str) -> None:
     deep = PillowImage.fromarray((RAMP.astype(np.uint16) * 257).astype(order))
-    for image in (images.decode(encoded(deep, name)), images.from_any(deep)):
+    for image in (images.decode(encoded(deep, name)), images.open_picture(deep).pixels):
         assert_image(image, RAMP.shape)
         assert (image == RAMP[..., None]).all()
 
@@ -367,10 +367,10 @@ def a_photo(width: int, height: int, file_format: str = "JPEG", **options: Any) 
 def test_a_large_jpeg_is_reduced_as_far_as_allowed(
     width: int, height: int, shorter_px: int, reduced_hw: tuple[int, int]
 ) -> None:
-    reduced = images.decode_reduced(a_photo(width, height), shorter_px)
+    reduced = images.open_picture(a_photo(width, height), needs_px=shorter_px)
 
-    assert_image(reduced.image, reduced_hw)
-    assert reduced.full_hw == (height, width)
+    assert_image(reduced.pixels, reduced_hw)
+    assert reduced.size_hw == (height, width)
     assert min(reduced_hw) >= shorter_px
 
 
@@ -380,41 +380,41 @@ def test_a_reduced_photo_is_upright_and_so_is_its_full_size(orientation: int) ->
     exif[0x0112] = orientation
     data = a_photo(640, 480, exif=exif.tobytes())
 
-    full, reduced = images.decode(data), images.decode_reduced(data, 240)
+    full, reduced = images.decode(data), images.open_picture(data, needs_px=240)
 
-    assert reduced.full_hw == full.shape[:2]
-    assert reduced.image.shape[:2] == tuple(side // 2 for side in reduced.full_hw)
+    assert reduced.size_hw == full.shape[:2]
+    assert reduced.scale_xy == (2, 2)
     small = PillowImage.fromarray(full).resize(
-        reduced.image.shape[1::-1], PillowImage.Resampling.BOX
+        reduced.pixels.shape[1::-1], PillowImage.Resampling.BOX
     )
-    assert np.abs(np.asarray(small).astype(int) - reduced.image).mean() < 2
+    assert np.abs(np.asarray(small).astype(int) - reduced.pixels).mean() < 2
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"JPEG"}))
 def test_other_formats_come_in_full(name: str) -> None:
     data = a_photo(64, 48, name)
 
-    image, full_hw = images.decode_reduced(data, 6)
+    picture = images.open_picture(data, needs_px=6)
 
-    assert full_hw == (48, 64)
-    assert np.array_equal(image, images.decode(data))
+    assert picture.size_hw == (48, 64)
+    assert np.array_equal(picture.pixels, images.decode(data))
 
 
 def test_modes_of_jpeg_are_reduced_to_rgb() -> None:
     for mode in ("L", "CMYK"):
         data = encoded(PillowImage.new(mode, (64, 48)), "JPEG")
-        assert_image(images.decode_reduced(data, 24).image, (24, 32))
+        assert_image(images.open_picture(data, needs_px=24).pixels, (24, 32))
 
 
 def test_limits_are_those_of_the_full_size(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(a_photo(64, 48))
 
-    assert images.read_reduced(path, 24).image.shape == (24, 32, 3)
+    assert images.open_picture(path, needs_px=24).pixels.shape == (24, 32, 3)
     with pytest.raises(ImageTooLarge, match=r"a\.jpg: the image is 64 x 48 pixels"):
-        images.read_reduced(path, 24, ImageLimits(max_side_px=63))
+        images.open_picture(path, needs_px=24, limits=ImageLimits(max_side_px=63))
     with pytest.raises(ImageError, match="there is no such file"):
-        images.read_reduced(tmp_path / "b.jpg", 24)
+        images.open_picture(tmp_path / "b.jpg", needs_px=24)
 
 
 # Hostile bytes
@@ -486,22 +486,22 @@ def test_arbitrary_bytes_after_a_true_start(seed: bytes, kept: int, rest: bytes)
 )
 def test_other_arrays_are_refused_with_their_shape(array: np.ndarray, says: str) -> None:
     with pytest.raises(InputError) as caught:
-        images.from_any(array)
+        images.open_picture(array)
     assert says in str(caught.value)
 
 
 def test_arrays_of_rgb_grey_and_rgba_are_taken() -> None:
-    assert images.from_any(CORNERS) is CORNERS
-    assert_image(images.from_any(CORNERS[:, ::-1]), (16, 24))
-    assert_image(images.from_any(RAMP), RAMP.shape)
+    assert images.open_picture(CORNERS).pixels is CORNERS
+    assert_image(images.open_picture(CORNERS[:, ::-1]).pixels, (16, 24))
+    assert_image(images.open_picture(RAMP).pixels, RAMP.shape)
     opaque = np.dstack([CORNERS, np.full((16, 24), 255, np.uint8)])
-    assert (images.from_any(opaque) == CORNERS).all()
+    assert (images.open_picture(opaque).pixels == CORNERS).all()
 
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2], object()])
 def test_other_types_are_refused(source: Any) -> None:
     with pytest.raises(InputError, match=type(source).__name__):
-        images.from_any(source)
+        images.open_picture(source)
 
 
 def test_bytes_paths_and_pillow_images_are_taken(tmp_path: Path) -> None:
@@ -509,12 +509,12 @@ def test_bytes_paths_and_pillow_images_are_taken(tmp_path: Path) -> None:
     path.write_bytes(data)
     opened = PillowImage.open(path)
     for source in (data, bytearray(data), memoryview(data), path, str(path), opened):
-        assert (images.from_any(source) == CORNERS).all()
+        assert (images.open_picture(source).pixels == CORNERS).all()
 
 
 def test_a_pillow_image_that_cannot_be_decoded_is_an_image_error() -> None:
     with pytest.raises(ImageError):
-        images.from_any(PillowImage.open(io.BytesIO(png(CORNERS)[:-30])))
+        images.open_picture(PillowImage.open(io.BytesIO(png(CORNERS)[:-30])))
 
 
 # Files

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,8 @@ from mien import Predictor
 from mien.card import Confidence, ModelCard
 from mien.confidence import softmax
 from mien.errors import ImageError, ModelError
-from mien.faces import CenterFace, Detector
-from mien.images import decode, encode
-from mien.predictor import enlarged, readings_from
+from mien.faces import CenterFace, Detector, FaceCrops, largest
+from mien.images import decode, encode, open_picture
 from mien.runtime import FakeSession
 from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits
 
@@ -46,6 +46,7 @@ class CountingSession(FakeSession):
         return super().__call__(crops)
 
 
+ONE_CROP = FaceCrops(np.zeros((1, 48, 48, 1), np.uint8), (Face(Box(0, 0, 1, 1), 1.0),))
 GREY = {label: 18 + 37 * column for column, label in enumerate(EMOTIONS)}
 
 
@@ -68,20 +69,20 @@ def predictor(session: CountingSession) -> Predictor:
         [[], ["sad", "happy", "fear"], [], ["angry"], []],
     ],
 )
-def test_every_face_of_every_image_is_read_in_one_batch(
+def test_the_faces_of_an_image_are_read_in_one_batch(
     predictor: Predictor, session: CountingSession, emotions: list[list[str]]
 ) -> None:
     images = [picture(*(GREY[emotion] for emotion in each)) for each in emotions]
 
-    readings = predictor.read_many(images)
+    results = list(predictor.predict_many(images))
 
-    assert [[reading.top for reading in each] for each in readings] == emotions
-    assert [tuple(r.face for r in each) for each in readings] == [find_tiles(i) for i in images]
-    assert session.batches == ([sum(map(len, emotions))] if emotions else [])
+    assert [[reading.top for reading in each] for each in results] == emotions
+    assert [tuple(r.face for r in each) for each in results] == [find_tiles(i) for i in images]
+    assert session.batches == [len(each) for each in emotions]
 
 
 def test_no_face_is_no_reading(predictor: Predictor) -> None:
-    assert predictor.read(picture()) == ()
+    assert predictor.predict(picture()).readings == ()
 
 
 def test_very_many_faces_go_through_in_parts(
@@ -89,7 +90,7 @@ def test_very_many_faces_go_through_in_parts(
 ) -> None:
     emotions = [EMOTIONS[column % 7] for column in range(300)]
 
-    readings = predictor.read(picture(*(GREY[emotion] for emotion in emotions)))
+    readings = predictor.predict(picture(*(GREY[emotion] for emotion in emotions)))
 
     assert [reading.top for reading in readings] == emotions
     assert session.batches == [128, 128, 44]
@@ -103,12 +104,35 @@ def test_an_image_may_be_a_path_bytes_an_array_or_a_pillow_image(
     (tmp_path / "a.png").write_bytes(content)
 
     for source in (image, content, tmp_path / "a.png", str(tmp_path / "a.png")):
-        assert [reading.top for reading in predictor.read(source)] == ["sad", "happy"]
+        assert [reading.top for reading in predictor.predict(source)] == ["sad", "happy"]
 
 
-def test_one_bad_image_of_many_is_an_error(predictor: Predictor) -> None:
+def test_a_bad_image_is_an_error_alone_and_a_result_among_many(predictor: Predictor) -> None:
     with pytest.raises(ImageError):
-        predictor.read_many([picture(200), b"no image"])
+        predictor.predict(b"no image")
+
+    good, bad, last = predictor.predict_many([picture(GREY["sad"]), b"no image", picture(200)])
+
+    assert isinstance(bad.error, ImageError)
+    assert [each.top for each in good] == ["sad"]
+    assert len(last) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_predict_many_streams_in_order_and_can_be_left(predictor: Predictor, workers: int) -> None:
+    opened: list[int] = []
+
+    def sources() -> Iterator[Image]:
+        for number in range(1000):
+            opened.append(number)
+            yield picture(GREY[EMOTIONS[number % 7]])
+
+    results = predictor.predict_many(sources(), workers=workers)
+    first = [next(results)[0].top for _ in range(10)]
+    results.close()
+
+    assert first == [EMOTIONS[number % 7] for number in range(10)]
+    assert len(opened) < 20
 
 
 def test_faces_that_are_known_already_are_read_without_a_detector(
@@ -120,14 +144,37 @@ def test_faces_that_are_known_already_are_read_without_a_detector(
     predictor = Predictor(must_not_be_called, session)
     image = picture(GREY["sad"], GREY["happy"])
 
-    (readings,) = predictor.read_faces([image], [find_tiles(image)[1:]])
+    crops = predictor.crop(predictor.open(image), find_tiles(image)[1:])
+    readings = predictor.interpret(predictor.classify(crops), crops)
 
     assert [reading.top for reading in readings] == ["happy"]
 
 
-def test_images_and_faces_must_match(predictor: Predictor) -> None:
-    with pytest.raises(ValueError, match="zip"):
-        predictor.read_faces([picture()], [])
+def test_a_selection_chooses_the_faces(predictor: Predictor) -> None:
+    image = picture(GREY["sad"], GREY["happy"])
+
+    def last(faces: Sequence[Face]) -> Sequence[Face]:
+        return faces[-1:]
+
+    assert [each.top for each in predictor.predict(image, last)] == ["happy"]
+    assert [each.top for each in predictor.predict(image, largest)] == ["sad"]
+    assert largest(()) == ()
+
+
+def test_ready_made_crops_are_read_without_detection(session: CountingSession) -> None:
+    crops = np.stack([np.full((48, 48, 1), GREY[each], np.uint8) for each in ("fear", "sad")])
+
+    readings = Predictor(find_tiles, session).predict_crops(crops)
+
+    assert [each.top for each in readings] == ["fear", "sad"]
+    assert [each.face for each in readings] == [Face(Box(0, 0, 48, 48), 1.0)] * 2
+    assert Predictor(find_tiles, session).predict_crops(crops[:0]) == ()
+
+
+def test_read_stays_for_one_release(predictor: Predictor) -> None:
+    with pytest.warns(DeprecationWarning, match="Predictor.predict"):
+        readings = predictor.read(picture(GREY["sad"]))
+    assert [each.top for each in readings] == ["sad"]
 
 
 class TestLargePhotos:
@@ -146,10 +193,10 @@ class TestLargePhotos:
         path.write_bytes(photo)
         predictor = Predictor(session=FakeSession())
 
-        loaded = predictor.load(photo)
-        ((one,), (other,), (full,)) = predictor.read_many([photo, path, decode(photo)])
+        opened = predictor.open(photo)
+        ((one,), (other,), (full,)) = predictor.predict_many([photo, path, decode(photo)])
 
-        assert (loaded.image.shape, loaded.full_hw) == ((1200, 1152, 3), (2400, 2304))
+        assert (opened.pixels.shape, opened.size_hw) == ((1200, 1152, 3), (2400, 2304))
         assert one == other
         assert np.array(one.face.box) == pytest.approx(np.array(full.face.box), abs=6)
         assert np.array(one.face.landmarks) == pytest.approx(np.array(full.face.landmarks), abs=6)
@@ -157,18 +204,21 @@ class TestLargePhotos:
     @pytest.mark.parametrize(
         "detector", [CenterFace(min_face_px=20), find_tiles], ids=["CenterFace", "tiles"]
     )
-    def test_a_detector_of_other_needs_gets_all_pixels(
+    def test_a_detector_that_does_not_say_what_it_needs_gets_all_pixels(
         self, detector: Detector, photo: bytes
     ) -> None:
-        loaded = Predictor(detector, FakeSession()).load(photo)
+        opened = Predictor(detector, FakeSession()).open(photo)
 
-        assert loaded.image.shape[:2] == loaded.full_hw == (2400, 2304)
+        assert opened.pixels.shape[:2] == opened.size_hw == (2400, 2304)
 
-    def test_a_reading_of_a_full_image_stays_as_it_is(self, predictor: Predictor) -> None:
-        loaded = predictor.load(picture(200))
-        readings = predictor.read(loaded.image)
+    def test_a_crop_is_the_same_from_full_size_coordinates(self, photo: bytes) -> None:
+        predictor = Predictor(session=FakeSession())
+        reduced, full = predictor.open(photo), open_picture(photo)
+        faces = predictor.detect(reduced)
 
-        assert enlarged(readings, loaded) is readings
+        crops = [predictor.crop(each, faces).pixels.astype(int) for each in (reduced, full)]
+
+        assert np.abs(crops[0] - crops[1]).mean() < 2
 
 
 class TestTheCardsRules:
@@ -177,7 +227,7 @@ class TestTheCardsRules:
         soft = Predictor(find_tiles, FakeSession(card(Confidence(temperature=10.0))))
         image = picture(GREY["happy"])
 
-        (before,), (after,) = sharp.read(image), soft.read(image)
+        (before,), (after,) = sharp.predict(image), soft.predict(image)
 
         assert before.top == after.top == "happy"
         assert after.confidence < before.confidence
@@ -187,7 +237,7 @@ class TestTheCardsRules:
         ("confidence", "chosen", "uncertain"),
         [
             (Confidence(set_threshold=0.0, abstain_below=0.0), 3, False),
-            (Confidence(set_threshold=0.3, abstain_below=0.5), 2, False),
+            (Confidence(set_threshold=0.29, abstain_below=0.49), 2, False),
             (Confidence(set_threshold=0.9, abstain_below=0.51), 1, True),
         ],
     )
@@ -195,24 +245,24 @@ class TestTheCardsRules:
         self, confidence: Confidence, chosen: int, uncertain: bool
     ) -> None:
         session = FakeSession(card(confidence, labels=("a", "b", "c")))
-        probabilities = np.array([[0.3, 0.5, 0.2]])
+        logits = {"emotion": np.log([[0.3, 0.5, 0.2]])}
 
-        (reading,) = readings_from(probabilities, [Face(Box(0, 0, 1, 1), 1.0)], session)
+        (reading,) = Predictor(find_tiles, session).interpret(logits, ONE_CROP)
 
-        assert reading.probabilities == (0.3, 0.5, 0.2)
+        assert reading.probabilities == pytest.approx((0.3, 0.5, 0.2))
         assert reading.labels == ("a", "b", "c")
         assert reading.set == ("b", "a", "c")[:chosen]
         assert reading.uncertain is uncertain
 
     def test_faces_and_rows_must_match(self) -> None:
         with pytest.raises(ValueError, match="zip"):
-            readings_from(np.ones((2, 7)) / 7, [Face(Box(0, 0, 1, 1), 1.0)], FakeSession())
+            Predictor(find_tiles, FakeSession()).interpret({"emotion": np.ones((2, 7))}, ONE_CROP)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_logits_that_are_no_numbers_are_the_models_fault(self, bad: float) -> None:
         session = FakeSession(logits_of=lambda crops: np.full((len(crops), 7), bad))
         with pytest.raises(ModelError, match="fake gave logits that are not finite"):
-            Predictor(find_tiles, session).read(picture(200))
+            Predictor(find_tiles, session).predict(picture(200))
 
 
 def card(confidence: Confidence, labels: tuple[str, ...] = EMOTIONS) -> ModelCard:
@@ -226,7 +276,7 @@ def test_the_real_detector_finds_the_astronaut(astronaut: Image) -> None:
         seen.append(crops)
         return np.zeros((len(crops), 7), np.float32)
 
-    (reading,) = Predictor(CenterFace(), FakeSession(logits_of=look)).read(astronaut)
+    (reading,) = Predictor(CenterFace(), FakeSession(logits_of=look)).predict(astronaut)
 
     (crops,) = seen
     assert crops.shape == (1, 48, 48, 1)

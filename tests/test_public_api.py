@@ -23,7 +23,7 @@ MODULES = {
 }
 LIGHT = [
     "mien", "mien.card", "mien.confidence", "mien.draw", "mien.errors", "mien.faces",
-    "mien.images", "mien.predictor", "mien.runtime", "mien.types", "mien.wire",
+    "mien.images", "mien.predictor", "mien.result", "mien.runtime", "mien.types", "mien.wire",
 ]  # fmt: skip
 
 
@@ -85,10 +85,20 @@ def test_what_the_core_lists_can_be_had(module: str) -> None:
 
 
 def test_the_front_door() -> None:
-    assert mien.__all__ == [
-        "EMOTIONS", "Box", "Emotion", "Face", "Predictor", "Reading", "__version__",
-    ]  # fmt: skip
-    assert mien.Predictor.__module__ == "mien.predictor"
+    """``__all__`` and what type checkers and ``__getattr__`` see are the same names."""
+    tree = ast.parse(MODULES["mien"].read_text(encoding="utf-8"))
+    typed = {
+        name.asname or name.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for each in block.body
+        if isinstance(each, ast.ImportFrom)
+        for name in each.names
+    }
+    assert {*mien.__all__} - {"__version__"} == typed == set(mien._HOMES)
+    for name in mien.__all__:
+        assert getattr(mien, name) is not None
+        assert name in dir(mien)
 
 
 def test_what_is_not_there_is_an_attribute_error() -> None:

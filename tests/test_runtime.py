@@ -70,7 +70,7 @@ def _open_int8_tflite(folder: Path, head: str) -> Session:
 
 def _open_keras(folder: Path, head: str) -> Session:
     keras = pytest.importorskip("keras")
-    from mien.train.session import open_any_session
+    from mien.runtime import open_session
 
     source = keras.Input((48, 48, 1))
     flat = keras.layers.Flatten()(source)
@@ -82,7 +82,7 @@ def _open_keras(folder: Path, head: str) -> Session:
     path = folder / "tiny.keras"
     keras.Model(source, outputs).save(path)
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_any_session(path, head=head)
+    return open_session(path, head=head)
 
 
 def _make_fake(folder: Path, head: str) -> Session:

@@ -1,6 +1,6 @@
 """What a reading rests on: hide a crop bit by bit, and see where its label suffers.
 
-    (explanation,) = explain(session, crops)
+    (explanation,) = explain(predictor, crops)
     explanation.heatmap        # float32 (48, 48): how much each place matters
     explanation.region         # the square that matters most, and
     explanation.hidden         # how probable the label is without it
@@ -17,7 +17,6 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,16 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import ModelCard
-from mien.confidence import softmax
+from mien.confidence import Probabilities
 from mien.errors import ConfigError
 from mien.faces import crop_corners
-from mien.runtime import Session, check_crops
-from mien.types import Box, CropGeometry, Crops, Face, Logits
+from mien.predictor import Predictor
+from mien.runtime import check_crops
+from mien.types import Box, CropGeometry, Crops, Face
 
 __all__ = [
     "Explanation",
     "Heatmap",
     "Occlusion",
+    "column_of",
     "cover",
     "explain",
     "in_words",
@@ -47,9 +48,6 @@ Heatmap: TypeAlias = NDArray[np.float32]
 
 # A fall of probability that nobody would call one.
 _NO_FALL = 0.01
-
-# Hidden crops that go through the network together: more are no faster.
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,10 +104,10 @@ class Occlusion:
         rows, columns = (self._starts(length) for length in size_hw)
         return [Box(column, row, side, side) for row in rows for column in columns]
 
-    def hide(self, crop: Crops) -> Crops:
-        """Return the crop (1, height, width, 1) once for each patch, without what it hides."""
+    def batch(self, crop: Crops) -> Crops:
+        """Return the crop (1, height, width, 1), and then once for each patch, hidden by it."""
         patches = self.patches((crop.shape[1], crop.shape[2]))
-        return np.concatenate([cover(crop, patch) for patch in patches])
+        return np.concatenate([crop, *(cover(crop, patch) for patch in patches)])
 
     def heatmap(self, falls: NDArray[np.float64], size_hw: tuple[int, int]) -> Heatmap:
         """Return the mean of the falls (N,) of the patches over each pixel."""
@@ -118,28 +116,31 @@ class Occlusion:
         sums = down.T @ grid @ across
         return np.asarray(sums / np.outer(down.sum(axis=0), across.sum(axis=0)), np.float32)
 
-    def work(
-        self, crop: Crops, card: ModelCard, label: str | None = None
-    ) -> Generator[Crops, Logits, Explanation]:
-        """Explain one crop without running the network, so that any loop may run it.
+    def explanation(
+        self,
+        probabilities: Probabilities,
+        labels: tuple[str, ...],
+        size_hw: tuple[int, int],
+        column: int | None = None,
+    ) -> Explanation:
+        """Explain one crop by what the network gave for its :meth:`batch`.
 
-        Yields crops, is sent their logits for each, and returns the explanation.
-
-        Raises:
-            ConfigError: the model has no such label.
+        Args:
+            probabilities: (1 + patches, C), in the order of the batch.
+            labels: of the columns.
+            size_hw: of the crop.
+            column: of the label to explain; the crop's most probable one if ``None``.
         """
-        column = _column(card, label)
-        shares = _shares((yield crop), card)[0]
-        column = int(shares.argmax()) if column is None else column
-        hidden = _shares((yield self.hide(crop)), card)[:, column]
-        size_hw = (crop.shape[1], crop.shape[2])
-        worst = int(hidden.argmin())
+        own, hidden = probabilities[0], probabilities[1:]
+        column = int(own.argmax()) if column is None else column
+        left = hidden[:, column]
+        worst = int(left.argmin())
         return Explanation(
-            card.labels[column],
-            float(shares[column]),
-            self.heatmap(shares[column] - hidden, size_hw),
+            labels[column],
+            float(own[column]),
+            self.heatmap(own[column] - left, size_hw),
             self.patches(size_hw)[worst],
-            float(hidden[worst]),
+            float(left[worst]),
         )
 
     def _starts(self, length: int) -> list[int]:
@@ -157,7 +158,7 @@ class Occlusion:
 
 
 def explain(
-    session: Session,
+    predictor: Predictor,
     crops: Crops,
     label: str | None = None,
     occlusion: Occlusion | None = None,
@@ -165,20 +166,23 @@ def explain(
     """Explain the label of each crop, by occlusion.
 
     Args:
-        crops: uint8 (N, 48, 48, 1).
+        crops: uint8 (N, h, w, 1), of the size in the network's card.
         label: one of the card's; each crop's most probable one if ``None``.
 
     Raises:
         InputError: the crops are not of the card's size.
         ConfigError: the model has no such label.
     """
-    check_crops(crops, session.card)
-    _column(session.card, label)
+    check_crops(crops, predictor.card)
+    column = None if label is None else column_of(label, predictor.card)
     occlusion = occlusion or Occlusion()
-    return tuple(
-        _run(session, occlusion.work(crops[at : at + 1], session.card, label))
-        for at in range(len(crops))
-    )
+    size_hw = (crops.shape[1], crops.shape[2])
+    found = []
+    for at in range(len(crops)):
+        logits = predictor.classify(occlusion.batch(crops[at : at + 1]))
+        probabilities = predictor.probabilities(logits)
+        found.append(occlusion.explanation(probabilities, predictor.labels, size_hw, column))
+    return tuple(found)
 
 
 def region_of(heatmap: Heatmap, share: float = 1 / 3) -> Box:
@@ -245,29 +249,17 @@ def _in_crop(face: Face, geometry: CropGeometry) -> NDArray[np.float64]:
     return np.asarray((points - top_left) @ axes.T / (axes**2).sum(axis=1) * 48)
 
 
-def _run(session: Session, work: Generator[Crops, Logits, Explanation]) -> Explanation:
-    crops = next(work)
-    while True:
-        parts = [session(crops[at : at + _BATCH]) for at in range(0, len(crops), _BATCH)]
-        try:
-            crops = work.send(np.concatenate(parts))
-        except StopIteration as end:
-            explanation: Explanation = end.value
-            return explanation
+def column_of(label: str, card: ModelCard) -> int:
+    """Return the column of a label.
 
-
-def _column(card: ModelCard, label: str | None) -> int | None:
-    if label is None:
-        return None
+    Raises:
+        ConfigError: the model has no such label.
+    """
     if label not in card.labels:
         raise ConfigError(
             f"{card.name} has no label '{label}': choose one of {', '.join(card.labels)}"
         )
     return card.labels.index(label)
-
-
-def _shares(logits: Logits, card: ModelCard) -> NDArray[np.float64]:
-    return softmax(logits, card.confidence.temperature)
 
 
 def _neutral(crops: Crops) -> NDArray[np.float32]:

@@ -1,41 +1,61 @@
-"""From pictures to readings: detect, crop, classify, weigh.
+"""From images to readings, in five stages: open, detect, crop, classify, interpret.
 
-from mien import Predictor
-for reading in Predictor().read("photo.jpg"):
-    print(reading.face.box, reading.top, reading.confidence)
+    from mien import Predictor, largest
+
+    predictor = Predictor()
+    for reading in predictor.predict("photo.jpg"):
+        print(reading.face.box, reading.top, reading.confidence)
+
+    predictor.predict("photo.jpg", select=largest)          # one face
+    for result in predictor.predict_many(paths): ...        # streams; bad files are results too
+
+``predict`` is the composition of the five stages, and whoever needs one of them alone calls it:
+a video calls ``detect`` on every n-th frame, a service collects the crops of several requests
+before ``classify``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+import time
+import warnings
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 
+from mien.card import Confidence, ModelCard
+from mien.concurrency import in_order
 from mien.confidence import Probabilities, prediction_set, softmax
-from mien.errors import ModelError
-from mien.faces import CenterFace, Detector, crop_faces
-from mien.images import Reduced, Source, decode_reduced, from_any, read_reduced
+from mien.errors import InputError, ModelError
+from mien.faces import (
+    CenterFace,
+    Detector,
+    FaceCrops,
+    Select,
+    crop_faces,
+    everyone,
+    needs_px_of,
+    open_detector,
+)
+from mien.images import ImageLimits, Picture, Source, open_picture
+from mien.result import Result
 from mien.runtime import Session, open_session
-from mien.types import CROP_HW, Box, Crops, Face, Image, Point, Reading
+from mien.types import Box, Crops, Face, Logits, Reading
 
-__all__ = ["Predictor", "enlarged", "readings_from"]
+__all__ = ["Predictor", "open_predictor"]
 
 # Faces that go through the network together: more are no faster and take more memory.
 _BATCH = 128
 
-# The smallest face that CenterFace looks for, if not told otherwise, is a 20th of the shorter
-# side, and its crop wants one pixel for each of its own: more of a photo need not be unpacked.
-_ENOUGH_PX = 20 * CROP_HW[0]
+_DEFAULT_LIMITS = ImageLimits()
 
 
 class Predictor:
     """Reads the expression of every face of every image.
 
-    Stateless after construction and safe to share between threads, as long as its
-    detector and session are; mien's own ones are.
+    Stateless after construction and safe to share between threads, as long as its detector
+    and session are; mien's own ones are.
 
     Args:
         detector: finds faces; CenterFace if ``None``.
@@ -46,110 +66,227 @@ class Predictor:
         self.detector = CenterFace() if detector is None else detector
         self.session = open_session() if session is None else session
 
-    def read(self, source: Source) -> tuple[Reading, ...]:
-        """Read one image: a path, the bytes of a file, an RGB array or a Pillow image.
+    @property
+    def card(self) -> ModelCard:
+        """The card of the network."""
+        return self.session.card
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the head that readings come from, in column order."""
+        return self.card.labels
+
+    @property
+    def calibration(self) -> Confidence:
+        """Temperature and thresholds of that head."""
+        return self.card.confidence
+
+    def open(self, source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
+        """Open an image in as much detail as the detector needs.
+
+        Args:
+            source: a path, the bytes of a file, an RGB array or a Pillow image.
+            limits: for paths and bytes.
+
+        Raises:
+            InputError: the source is not an image, or cannot be read as one.
+        """
+        return open_picture(source, needs_px=needs_px_of(self.detector), limits=limits)
+
+    def detect(self, picture: Picture) -> tuple[Face, ...]:
+        """Find faces, most confident first, in coordinates of the full image."""
+        faces = self.detector(picture.pixels)
+        scale_xy = picture.scale_xy
+        if scale_xy == (1.0, 1.0):
+            return faces
+        return tuple(face.scaled(scale_xy) for face in faces)
+
+    def crop(self, picture: Picture, faces: Sequence[Face]) -> FaceCrops:
+        """Cut faces out as the network was trained to see them.
+
+        Args:
+            faces: in coordinates of the full image, as :meth:`detect` gives them.
+        """
+        pixels = crop_faces(picture.pixels, faces, self.card.geometry, picture.size_hw)
+        return FaceCrops(pixels, tuple(faces))
+
+    def classify(self, crops: FaceCrops | Crops) -> Mapping[str, Logits]:
+        """Run the network on crops, in batches.
+
+        Args:
+            crops: of :meth:`crop`, or uint8 (N, h, w, 1) of the size in the network's card.
 
         Returns:
-            One reading per face, surest face first; empty if there is no face.
+            By head, float32 (N, C), columns in the head's label order.
+        """
+        head = next(iter(self.card.heads))
+        pixels = crops.pixels if isinstance(crops, FaceCrops) else crops
+        starts = range(0, max(len(pixels), 1), _BATCH)
+        parts = [self.session(pixels[start : start + _BATCH]) for start in starts]
+        return {head: np.concatenate(parts)}
+
+    def interpret(self, logits: Mapping[str, Logits], crops: FaceCrops) -> tuple[Reading, ...]:
+        """Turn logits into readings: calibrated, with prediction sets and abstention.
+
+        Args:
+            logits: by head, (N, C), of ``crops``.
 
         Raises:
-            ImageError: the source cannot be read as an image.
+            ModelError: the logits are not finite.
         """
-        return self.read_many([source])[0]
-
-    def read_many(self, sources: Sequence[Source]) -> list[tuple[Reading, ...]]:
-        """Read several images; all their faces go through the network in one batch.
-
-        Raises:
-            ImageError: a source cannot be read as an image; none is then.
-        """
-        loaded = [self.load(source) for source in sources]
-        images = [each.image for each in loaded]
-        readings = self.read_faces(images, [self.detector(image) for image in images])
-        return [enlarged(*each) for each in zip(readings, loaded, strict=True)]
-
-    def load(self, source: Source) -> Reduced:
-        """Take an image in as much detail as is used; see :func:`enlarged`.
-
-        That is less than in full for the files and bytes of large JPEGs, if the detector is
-        CenterFace and no smallest face was given to it.
-
-        Raises:
-            ImageError: the source cannot be read as an image.
-        """
-        if isinstance(self.detector, CenterFace) and self.detector.min_face_px is None:
-            if isinstance(source, (str, os.PathLike)):
-                return read_reduced(Path(source), _ENOUGH_PX)
-            if isinstance(source, (bytes, bytearray, memoryview)):
-                return decode_reduced(bytes(source), _ENOUGH_PX)
-        image = from_any(source)
-        return Reduced(image, (image.shape[0], image.shape[1]))
-
-    def read_faces(
-        self, images: Sequence[Image], faces: Sequence[tuple[Face, ...]]
-    ) -> list[tuple[Reading, ...]]:
-        """Read faces that are already known, per image; for trackers and other detectors."""
-        crops = [self.crop(image, found) for image, found in zip(images, faces, strict=True)]
-        flat = [face for found in faces for face in found]
-        readings = iter(self.read_crops(np.concatenate(crops), flat) if crops else ())
-        return [tuple(next(readings) for _ in found) for found in faces]
-
-    def read_crops(self, crops: Crops, faces: Sequence[Face]) -> tuple[Reading, ...]:
-        """Read crops, one for each face."""
-        logits = [
-            self.session(crops[start : start + _BATCH])
-            for start in range(0, max(len(crops), 1), _BATCH)
-        ]
-        temperature = self.session.card.confidence.temperature
-        return readings_from(softmax(np.concatenate(logits), temperature), faces, self.session)
-
-    def crop(self, image: Image, faces: tuple[Face, ...]) -> Crops:
-        """Cut faces out as the network was trained to see them."""
-        return crop_faces(image, faces, self.session.card.geometry)
-
-
-def enlarged(readings: tuple[Reading, ...], loaded: Reduced) -> tuple[Reading, ...]:
-    """Return the readings of a reduced image with their faces in the pixels of the full one."""
-    if loaded.image.shape[:2] == loaded.full_hw:
-        return readings
-    scale_y, scale_x = (
-        full / reduced for full, reduced in zip(loaded.full_hw, loaded.image.shape[:2], strict=True)
-    )
-
-    def enlarge(face: Face) -> Face:
-        x, y, w, h = face.box
-        start_x, start_y = round(x * scale_x), round(y * scale_y)
-        end_x, end_y = round((x + w) * scale_x), round((y + h) * scale_y)
-        points = tuple(Point(each.x * scale_x, each.y * scale_y) for each in face.landmarks)
-        return Face(Box(start_x, start_y, end_x - start_x, end_y - start_y), face.score, points)
-
-    return tuple(replace(reading, face=enlarge(reading.face)) for reading in readings)
-
-
-def readings_from(
-    probabilities: Probabilities, faces: Sequence[Face], session: Session
-) -> tuple[Reading, ...]:
-    """Wrap probabilities (N, C) of N faces in readings, by the rules of the model's card.
-
-    Raises:
-        ModelError: the network gave something else than finite numbers.
-    """
-    if not np.isfinite(probabilities).all():
-        raise ModelError(
-            f"the model {session.card.name} gave logits that are not finite: its weights are "
-            "damaged, or overflow in its precision"
-        )
-    labels, confidence = session.card.labels, session.card.confidence
-    readings = []
-    for face, row in zip(faces, probabilities.tolist(), strict=True):
-        values = tuple(row)
-        readings.append(
+        labels, calibration = self.labels, self.calibration
+        return tuple(
             Reading(
                 face,
-                values,
+                tuple(row),
                 labels,
-                set=prediction_set(values, labels, confidence.set_threshold),
-                uncertain=max(values) < confidence.abstain_below,
+                set=prediction_set(tuple(row), labels, calibration.set_threshold),
+                uncertain=max(row) < calibration.abstain_below,
             )
+            for face, row in zip(crops.faces, self.probabilities(logits).tolist(), strict=True)
         )
-    return tuple(readings)
+
+    def probabilities(self, logits: Mapping[str, Logits]) -> Probabilities:
+        """Return calibrated probabilities, float64 (N, C), of the head that is read.
+
+        Raises:
+            ModelError: the logits are not finite.
+        """
+        chosen = logits[next(iter(self.card.heads))]
+        if not np.isfinite(chosen).all():
+            raise ModelError(
+                f"the model {self.card.name} gave logits that are not finite: its weights are "
+                "damaged, or overflow in its precision"
+            )
+        return softmax(chosen, self.calibration.temperature)
+
+    def predict(
+        self, source: Source, select: Select = everyone, *, limits: ImageLimits = _DEFAULT_LIMITS
+    ) -> Result:
+        """Read one image: a path, the bytes of a file, an RGB array or a Pillow image.
+
+        Args:
+            select: which faces are read, :func:`~mien.faces.everyone`,
+                :func:`~mien.faces.largest` or any function from faces to faces.
+            limits: for paths and bytes.
+
+        Returns:
+            One reading for each selected face, most confident detection first.
+
+        Raises:
+            InputError: the source is not an image, or cannot be read as one.
+        """
+        marks = [time.perf_counter()]
+
+        def mark() -> None:
+            marks.append(time.perf_counter())
+
+        picture = self.open(source, limits)
+        mark()
+        faces = select(self.detect(picture))
+        mark()
+        crops = self.crop(picture, faces)
+        mark()
+        readings = self.interpret(self.classify(crops), crops)
+        mark()
+        return Result(
+            name_of(source), picture.size_hw, readings, timings_ms=_timings(marks), source=source
+        )
+
+    def predict_many(
+        self, sources: Iterable[Source], select: Select = everyone, *, workers: int = 1
+    ) -> Generator[Result, None, None]:
+        """Read images one after the other, or ``workers`` at a time; yield results in order.
+
+        Every image is read by itself, so that no reading depends on the images around it. An
+        image that cannot be read gives a result with its ``error``, and the stream goes on.
+
+        Args:
+            select: as for :meth:`predict`.
+            workers: threads; at most three times as many images are held at once.
+        """
+
+        def read(source: Source) -> Result:
+            try:
+                return self.predict(source, select)
+            except InputError as error:
+                return Result(name_of(source), error=error, source=source)
+
+        if workers == 1:
+            yield from map(read, sources)
+            return
+        with closing(in_order(read, sources, workers)) as results:
+            yield from results
+
+    def predict_crops(self, crops: Crops) -> tuple[Reading, ...]:
+        """Read crops that were cut out already; nothing is detected.
+
+        Args:
+            crops: uint8 (N, h, w, 1), grey, of the size in the network's card.
+
+        Returns:
+            One reading for each crop; its face is the whole crop, with a score of 1.
+
+        Raises:
+            InputError: crops of another shape or dtype.
+        """
+        height, width = self.card.input_hw
+        whole = Face(Box(0, 0, width, height), 1.0)
+        made = FaceCrops(crops, (whole,) * len(crops))
+        return self.interpret(self.classify(made), made)
+
+    def read(self, source: Source) -> tuple[Reading, ...]:
+        """Return the readings of :meth:`predict`: its name until version 0.2.
+
+        Deprecated: call ``predict``; a result can be iterated like the tuple.
+        """
+        warnings.warn(
+            "Predictor.read is now Predictor.predict, which returns a Result; "
+            "read goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.predict(source).readings
+
+
+def open_predictor(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    head: str | None = None,
+    detector: Detector | str | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    min_face_px: int | None = None,
+) -> Predictor:
+    """Open a predictor: a network file, and a detector by name or as an object.
+
+    Args:
+        model: a ``.onnx``, ``.tflite`` or ``.keras`` file with its card; mien's own if ``None``.
+        head: which of the network's heads readings come from; the card's default if ``None``.
+        detector: one of :data:`mien.faces.DETECTORS`, or any detector; the default one if
+            ``None``.
+        device: what the network runs on, ``auto`` or one of :data:`mien.runtime.DEVICES`.
+        threads: of each network; 0 leaves it to the runtime.
+        min_face_px: the smallest face that a detector opened by name looks for.
+
+    Raises:
+        ModelError: the file or its card is missing, damaged, or the two do not match.
+        ConfigError: a name is unknown, or a value out of range.
+        MissingExtra: the file needs a package that is not installed.
+    """
+    session = open_session(model, head=head, device=device, threads=threads)
+    if detector is None or isinstance(detector, str):
+        detector = open_detector(detector, threads=threads, min_face_px=min_face_px, device=device)
+    return Predictor(detector, session)
+
+
+def name_of(source: Source) -> str:
+    """Return what a source is called in results: its path, or ``image``."""
+    return os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else "image"
+
+
+def _timings(marks: Sequence[float]) -> dict[str, float]:
+    stages = ("decode", "detect", "crop", "classify")
+    spans = zip(stages, marks[:-1], marks[1:], strict=True)
+    timings = {stage: (end - start) * 1000 for stage, start, end in spans}
+    return {**timings, "total": (marks[-1] - marks[0]) * 1000}

@@ -10,8 +10,9 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from mien.card import ModelCard, card_path, read_card, sha256_of
 from mien.errors import ConfigError, InputError, MissingExtra, ModelError
 from mien.types import Crops, Logits
 
+if TYPE_CHECKING:
+    import onnxruntime
+
 __all__ = [
     "DEVICES",
     "FakeSession",
@@ -27,7 +31,9 @@ __all__ = [
     "OnnxSession",
     "Session",
     "check_crops",
+    "check_record",
     "default_model",
+    "make_session",
     "open_session",
 ]
 
@@ -61,7 +67,11 @@ def open_session(
     device: str = "auto",
     threads: int = 0,
 ) -> Session:
-    """Open a model file by its ending: ``.onnx`` or ``.tflite``.
+    """Open a model file by its ending: ``.onnx``, ``.tflite``, or what a plug-in opens.
+
+    A plug-in is an entry point of the group ``mien.sessions``, named like the ending without
+    its dot: a callable (path, card, device, threads) that returns a session. mien's extra
+    ``train`` opens ``.keras`` files by one.
 
     Args:
         path: the weights, with their card beside them; mien's own model if ``None``.
@@ -75,13 +85,12 @@ def open_session(
         MissingExtra: the file needs a runtime that is not installed.
     """
     path = default_model() if path is None else Path(path)
-    if path.suffix not in _OPENERS:
-        raise ModelError(f"{path}: expected a model file ending in {' or '.join(_OPENERS)}")
+    opener = _OPENERS.get(path.suffix) or _plugged_opener(path)
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file; check the path")
     card = read_card(card_path(path))
-    _check_record(path, card)
-    return _OPENERS[path.suffix](path, card.with_head(head) if head else card, device, threads)
+    check_record(path, card)
+    return opener(path, card.with_head(head) if head else card, device, threads)
 
 
 def default_model() -> Path:
@@ -89,26 +98,49 @@ def default_model() -> Path:
     return Path(str(resources.files("mien") / "assets" / "glance.onnx"))
 
 
+def make_session(
+    model: Path | bytes, *, device: str = "auto", threads: int = 0, keep_memory: bool
+) -> onnxruntime.InferenceSession:
+    """Make an ONNX Runtime session: of every network, the detectors' too, on every device.
+
+    Args:
+        model: a ``.onnx`` file or its content.
+        device: ``auto`` or one of :data:`DEVICES`.
+        threads: per call; 0 leaves it to ONNX Runtime.
+        keep_memory: keep the memory of one call for the next. It suits input of one size; with
+            input of many sizes the largest would stay for good.
+
+    Raises:
+        ModelError: the file is not a usable ONNX model.
+        ConfigError: the device is unknown or not present.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = keep_memory
+    options.enable_mem_pattern = keep_memory
+    name = "the model" if isinstance(model, bytes) else str(model)
+    providers = _providers(device, onnxruntime.get_available_providers())
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # ONNX Runtime has no common root for its errors
+        raise ModelError(f"{name} is not a usable ONNX model: {error}") from None
+    if device != "auto" and DEVICES[device] not in session.get_providers():
+        raise ConfigError(
+            f"device '{device}' is offered, but could not be started: look at its driver "
+            "and libraries, or choose auto or cpu"
+        )
+    return session
+
+
 class OnnxSession:
     """A network run by ONNX Runtime. Shared by all threads: ``run`` releases the GIL."""
 
     def __init__(self, path: Path, card: ModelCard, device: str = "auto", threads: int = 0) -> None:
-        import onnxruntime
-
         self.card = card
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        providers = _providers(device, onnxruntime.get_available_providers())
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=providers)
-        except Exception as error:  # ONNX Runtime has no common root for its errors
-            raise ModelError(f"{path} is not a usable ONNX model: {error}") from None
-        if device != "auto" and DEVICES[device] not in self._session.get_providers():
-            raise ConfigError(
-                f"device '{device}' is offered, but could not be started: look at its driver "
-                "and libraries, or choose auto or cpu"
-            )
+        self._session = make_session(path, device=device, threads=threads, keep_memory=True)
         source = self._session.get_inputs()[0]
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         self._head = next(iter(card.heads))
@@ -244,8 +276,12 @@ def check_crops(crops: Crops, card: ModelCard) -> None:
         )
 
 
-def _check_record(path: Path, card: ModelCard) -> None:
-    """Refuse weights that are not those the card was written for; it may list none."""
+def check_record(path: Path, card: ModelCard) -> None:
+    """Refuse weights that are not those the card was written for; it may list none.
+
+    Raises:
+        ModelError: the card describes files, and this is none of them or has changed.
+    """
     if not card.files:
         return
     record = card.files.get(path.name)
@@ -313,7 +349,17 @@ def _dequantise(values: NDArray[Any], details: dict[str, Any]) -> Logits:
     return np.asarray((values.astype(np.float32) - zero) * scale, np.float32)
 
 
-_OPENERS: dict[str, Callable[[Path, ModelCard, str, int], Session]] = {
+def _plugged_opener(path: Path) -> _Opener:
+    plugged = {f".{each.name}": each for each in entry_points(group="mien.sessions")}
+    if path.suffix not in plugged:
+        endings = " or ".join([*_OPENERS, *plugged])
+        raise ModelError(f"{path}: expected a model file ending in {endings}")
+    opener: _Opener = plugged[path.suffix].load()
+    return opener
+
+
+_Opener: TypeAlias = Callable[[Path, ModelCard, str, int], Session]
+_OPENERS: dict[str, _Opener] = {
     ".onnx": OnnxSession,
     ".tflite": LiteRtSession,
 }

@@ -12,8 +12,7 @@ x grows to the right, y downwards. Nothing here reads or writes anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,7 +24,6 @@ __all__ = [
     "Box",
     "CropGeometry",
     "Crops",
-    "Emotion",
     "Face",
     "Image",
     "Logits",
@@ -41,23 +39,8 @@ Logits: TypeAlias = NDArray[np.float32]
 CROP_HW = (48, 48)
 
 
-class Emotion(str, Enum):
-    """The seven categories of FER2013, in the order of every model's columns."""
-
-    ANGRY = "angry"
-    DISGUST = "disgust"
-    FEAR = "fear"
-    HAPPY = "happy"
-    NEUTRAL = "neutral"
-    SAD = "sad"
-    SURPRISE = "surprise"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-#: The labels of :class:`Emotion` as plain strings, in column order.
-EMOTIONS: tuple[str, ...] = tuple(emotion.value for emotion in Emotion)
+#: The seven labels of FER2013, in the column order of the networks trained on it.
+EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 class Box(NamedTuple):
@@ -108,6 +91,15 @@ class Face:
     score: float
     landmarks: tuple[Point, ...] = ()
 
+    def scaled(self, by_xy: tuple[float, float]) -> Face:
+        """Return the face in an image that is ``by_xy`` times as wide and as high."""
+        by_x, by_y = by_xy
+        x, y, w, h = self.box
+        start_x, start_y = round(x * by_x), round(y * by_y)
+        size = round((x + w) * by_x) - start_x, round((y + h) * by_y) - start_y
+        points = tuple(Point(each.x * by_x, each.y * by_y) for each in self.landmarks)
+        return replace(self, box=Box(start_x, start_y, *size), landmarks=points)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -130,6 +122,10 @@ class Reading:
     set: tuple[str, ...] = ()
     uncertain: bool = False
     identity: int | None = None
+
+    def scaled(self, by_xy: tuple[float, float]) -> Reading:
+        """Return the reading with its face in an image of another size."""
+        return replace(self, face=self.face.scaled(by_xy))
 
     @property
     def top(self) -> str:

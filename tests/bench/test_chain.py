@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mien.bench.chain import STAGES, time_stages, time_workers
-from mien.cli.batch import in_order
 from mien.errors import InputError
 from mien.images import encode
 from mien.predictor import Predictor
@@ -82,7 +81,7 @@ def test_workers_read_every_photo_once(photos: list[Path]) -> None:
         threads.add(threading.get_ident())
         return ()
 
-    timed = time_workers(photos * 4, Predictor(detector, FakeSession()), 2, in_order, cores=2)
+    timed = time_workers(photos * 4, Predictor(detector, FakeSession()), 2, cores=2)
 
     assert (timed.workers, timed.photos) == (2, 12)
     assert threading.get_ident() not in threads
@@ -93,6 +92,6 @@ def test_workers_read_every_photo_once(photos: list[Path]) -> None:
 
 
 def test_workers_stop(photos: list[Path], predictor: Predictor) -> None:
-    timed = time_workers(photos * 50, predictor, 2, in_order, cores=2, stopped=lambda: True)
+    timed = time_workers(photos * 50, predictor, 2, cores=2, stopped=lambda: True)
 
     assert timed.photos == 1

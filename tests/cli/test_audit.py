@@ -18,7 +18,7 @@ def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     def open_fake(path: object = None) -> Session:
         return FakeSession(ModelCard(name="fake", version="1"))
 
-    monkeypatch.setattr(session, "open_any_session", open_fake)
+    monkeypatch.setattr(session, "open_session", open_fake)
 
 
 run = partial(exit_code, "audit")

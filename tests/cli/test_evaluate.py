@@ -25,7 +25,7 @@ def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     def open_fake(path: object = None, *, head: str | None = None) -> Session:
         return FakeSession(CARD.with_head(head) if head else CARD)
 
-    monkeypatch.setattr(session, "open_any_session", open_fake)
+    monkeypatch.setattr(session, "open_session", open_fake)
 
 
 run = partial(exit_code, "evaluate")

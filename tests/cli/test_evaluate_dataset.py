@@ -31,7 +31,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_fake(path: object = None, *, head: str | None = None) -> Session:
         return FakeSession(CARD)
 
-    monkeypatch.setattr(session, "open_any_session", open_fake)
+    monkeypatch.setattr(session, "open_session", open_fake)
 
 
 run = partial(exit_code, "evaluate")

@@ -8,9 +8,8 @@ import pytest
 from tests.models import WEIGHTS, expected_logits, make_card, some_crops, write_tiny_model
 
 from mien.card import write_card
-from mien.cli import main
-from mien.cli.models import open_model
 from mien.errors import ConfigError, MissingExtra, ModelError
+from mien.runtime import open_session
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def keras_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_nothing_named_is_miens_own_model() -> None:
-    assert open_model(None).card.name == "glance"
+    assert open_session(None).card.name == "glance"
 
 
 @pytest.mark.parametrize(
@@ -47,21 +46,24 @@ def test_what_cannot_be_opened_is_told(
     write_tiny_model(tmp_path)
 
     with pytest.raises(error, match=message):
-        open_model(tmp_path / name, device=device)
+        open_session(tmp_path / name, device=device)
 
 
 def test_keras_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mien.train.session", None)
+    path = tmp_path / "a.keras"
+    path.touch()
+    write_card(make_card(path), tmp_path / "a.card.json")
+    monkeypatch.setitem(sys.modules, "keras", None)
 
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
-        open_model(tmp_path / "a.keras")
+        open_session(path)
 
 
 @pytest.mark.parametrize("head", ["emotion", "ferplus"])
 def test_a_keras_file_is_a_session_like_others(keras_model: Path, head: str) -> None:
     crops = some_crops(2)
 
-    logits = open_model(keras_model, head=head, threads=1)(crops)
+    logits = open_session(keras_model, head=head, threads=1)(crops)
 
     np.testing.assert_allclose(logits, expected_logits(crops, head), atol=1e-3)
 
@@ -72,30 +74,18 @@ def test_videos_and_cameras_take_it(keras_model: Path) -> None:
     assert open_predictor(keras_model, None).session.card.name == "tiny"
 
 
-def test_the_service_takes_it(keras_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = pytest.importorskip("mien.service.run")
-    names: list[str] = []
-    monkeypatch.setattr(
-        run,
-        "serve",
-        lambda settings, make: names.append(make(settings).session.card.name),
-    )
+def test_the_service_takes_it(keras_model: Path) -> None:
+    """By the settings alone: what ``uvicorn --factory`` starts with MIEN_MODEL set."""
+    app = pytest.importorskip("mien.service.app")
+    settings = pytest.importorskip("mien.service.settings")
 
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", "--model", str(keras_model)])
-    assert not ended.value.code
-    assert names == ["tiny"]
+    predictor = app.predictor_of(settings.Settings(model=keras_model))
+
+    assert predictor.card.name == "tiny"
 
 
-def test_the_web_app_takes_it(keras_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_web_app_takes_it(keras_model: Path) -> None:
     pytest.importorskip("streamlit")
-    from mien.cli import webapp_page
+    from mien.webapp.app import build_predictor
 
-    names: list[str] = []
-    monkeypatch.setattr(
-        webapp_page, "main", lambda make: names.append(make(keras_model).session.card.name)
-    )
-
-    webapp_page.show()
-
-    assert names == ["tiny"]
+    assert build_predictor(keras_model).card.name == "tiny"

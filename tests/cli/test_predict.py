@@ -19,13 +19,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models import write_tiny_model
+from tests.models import make_card, write_tiny_model
 
-from mien.card import Confidence
+from mien.card import Confidence, write_card
 from mien.cli import main
-from mien.cli.batch import cores, in_order, stop_on_interrupt
-from mien.cli.output import Result, TerminalOutput, one_line
+from mien.cli.batch import stop_on_interrupt
+from mien.cli.output import TerminalOutput, one_line
+from mien.concurrency import cores, in_order
 from mien.images import encode, read
+from mien.result import Result
 from mien.runtime import open_session
 from mien.types import EMOTIONS, Box, Face, Image, Reading
 from mien.wire import csv_fields, reading_from_dict
@@ -124,7 +126,7 @@ class TestBadInput:
             ([], "expected an IMAGE, several, or --batch DIR: see mien predict --help"),
             (["missing.jpg"], "missing.jpg: there is no such file; check the path"),
             (["a\n\x1b[31mb.jpg"], r"a \x1b[31mb.jpg: there is no such file"),
-            (["."], ". is a folder: expected an image file; to read all images in it, use --batch"),
+            (["."], ". holds no images: expected files ending in"),
             (["--batch", "missing"], "missing cannot be listed as a folder"),
             (["--batch", "empty"], "empty holds no images: expected files ending in .bmp, "),
             (["-", "-"], "- is standard input and can be read only once"),
@@ -204,10 +206,12 @@ class TestBadInput:
     def test_keras_models_are_an_extra(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "a.keras").touch()
+        path = tmp_path / "a.keras"
+        path.touch()
+        write_card(make_card(path), tmp_path / "a.card.json")
         monkeypatch.setitem(sys.modules, "keras", None)
 
-        ran = run(ASTRONAUT, "--model", tmp_path / "a.keras")
+        ran = run(ASTRONAUT, "--model", path)
 
         assert ran.code == 2
         assert "pip install 'mien[train]'" in ran.err
@@ -391,9 +395,8 @@ class TestFolder:
         ran = run("missing.jpg", nobody, nobody.parent)
 
         assert ran.code == 1
-        assert ran.out == f"{nobody}: no face found\n"
-        assert "2 of 3 images" in ran.err
-        assert f"use --batch {nobody.parent}" in ran.err
+        assert ran.out == f"{nobody}: no face found\n" * 2
+        assert "1 of 3 images" in ran.err
 
     def test_names_that_are_no_text(self, run: Run, nobody: Path, tmp_path: Path) -> None:
         name = os.fsdecode(b'\xff,\n"\x1b.png')

@@ -124,8 +124,8 @@ def test_the_library_explains_alike(explaining: Running, leaning: bytes) -> None
     from mien.explain import explain
 
     predictor = explaining.predictor
-    (reading, *_) = predictor.read(leaning)
-    crop = predictor.crop(decode(leaning), (reading.face,))
+    (reading, *_) = predictor.predict(leaning)
+    crop = predictor.crop(predictor.open(leaning), (reading.face,)).pixels
     (expected,) = explain(predictor.session, crop)
     answer = explaining.client.post("/predict?explain=true", content=leaning).json()
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import FACE, need
 
 from mien.images import read
-from mien.service.app import open_predictor
+from mien.service.app import predictor_of
 from mien.service.pages import RUNTIME_FILES, static_folder
 from mien.service.settings import Settings
 
@@ -30,7 +30,7 @@ VIEWS = {"wide": (1280, 860), "narrow": (390, 844)}
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     model = write_random_model(tmp_path_factory.mktemp("model"))
-    with running(open_predictor(Settings(model=model)), model=model) as server:
+    with running(predictor_of(Settings(model=model)), model=model) as server:
         yield server
 
 

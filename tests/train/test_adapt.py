@@ -21,7 +21,7 @@ from mien.train.adapt import (
     verdict,
     write_adapted,
 )
-from mien.train.session import KerasSession, open_any_session
+from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 
 CARD = ModelCard(name="small", version="1", confidence=Confidence(temperature=1.5))
@@ -75,9 +75,9 @@ def test_the_light_no_longer_matters(model: keras.Model) -> None:
     dark = noise(300, light=0.5, seed=2)
     adapted, _ = adapt(model, dark, prior=0)
 
-    bright = KerasSession.of(model, CARD)(noise(300, seed=2))
-    astray = np.abs(KerasSession.of(model, CARD)(dark) - bright).mean()
-    back = np.abs(KerasSession.of(adapted, CARD)(dark) - bright).mean()
+    bright = KerasSession(model, CARD)(noise(300, seed=2))
+    astray = np.abs(KerasSession(model, CARD)(dark) - bright).mean()
+    back = np.abs(KerasSession(adapted, CARD)(dark) - bright).mean()
 
     assert back < astray / 5
 
@@ -111,7 +111,7 @@ def test_faces_are_read_by_what_the_others_taught(model: keras.Model) -> None:
     logits = cross_adapted(model, CARD, crops, people)
 
     by_b, _ = adapt(model, crops[40:])
-    expected = KerasSession.of(by_b, CARD)(crops[:40])
+    expected = KerasSession(by_b, CARD)(crops[:40])
     np.testing.assert_allclose(logits[:40], expected, atol=1e-4)
     with pytest.raises(DataError, match="other people"):
         cross_adapted(model, CARD, crops, ("a",) * 80)
@@ -173,8 +173,8 @@ def test_an_adapted_model_is_written_with_a_card_of_its_own(
     card = read_card(card_file)
     assert (card.name, card.metrics, list(card.files)) == ("mine", {}, [name])
     assert "30 unlabelled faces" in card.protocol
-    session = open_any_session(path) if name.endswith("keras") else open_session(path)
-    expected = KerasSession.of(adapted, CARD)(crops)
+    session = open_session(path)
+    expected = KerasSession(adapted, CARD)(crops)
     np.testing.assert_allclose(session(crops), expected, atol=1e-4)
     assert session.card.labels == EMOTIONS
 

@@ -16,7 +16,7 @@ from mien.runtime import OnnxSession, open_session
 from mien.train import export, nets, runs
 from mien.train.data import FERPLUS_LABELS, Dataset
 from mien.train.recipes import Recipe
-from mien.train.session import KerasSession, open_any_session
+from mien.train.session import KerasSession
 from mien.types import EMOTIONS, CropGeometry
 
 
@@ -115,7 +115,7 @@ def test_all_forms_give_the_same_logits(exported: export.Exported, drawn: Datase
     assert exported.parity <= 1e-4
     for head, columns in (("emotion", 7), ("ferplus", 8)):
         graph = open_session(file(exported, "glance.onnx"), head=head)
-        network = open_any_session(file(exported, "best_model.keras"), head=head)
+        network = open_session(file(exported, "best_model.keras"), head=head)
         for count in (0, 1, 33):
             expected = network(drawn.crops[:count])
             assert expected.shape == (count, columns)
@@ -234,7 +234,7 @@ def test_what_is_wrong_with_a_keras_file_is_told(
 
 
 def test_wrong_crops_are_refused(exported: export.Exported) -> None:
-    session = open_any_session(file(exported, "best_model.keras"))
+    session = open_session(file(exported, "best_model.keras"))
 
     with pytest.raises(InputError, match="expected crops uint8"):
         session(np.zeros((1, 32, 32, 1), np.uint8))

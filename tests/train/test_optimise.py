@@ -20,7 +20,6 @@ from mien.train import optimise as package
 from mien.train.data import FERPLUS_LABELS, Dataset
 from mien.train.optimise import FORMS, PRECISIONS, Form, Optimised, build, optimise
 from mien.train.optimise.checks import generated_probe, held_out_probe
-from mien.train.session import open_any_session
 from mien.types import EMOTIONS
 
 if keras.backend.backend() != "tensorflow":
@@ -74,7 +73,7 @@ def written(network: Path, drawn: Dataset, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def truths(network: Path) -> dict[str, Session]:
-    return {head: open_any_session(network, head=head) for head in HEADS}
+    return {head: open_session(network, head=head) for head in HEADS}
 
 
 def no_precision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:

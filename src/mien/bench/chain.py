@@ -6,7 +6,8 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,16 +16,10 @@ from mien.bench.latency import percentiles_ms
 from mien.errors import InputError
 from mien.predictor import Predictor
 
-__all__ = ["STAGES", "ChainTimes", "InOrder", "StageTime", "WorkersTime", "time_stages",
-           "time_workers"]  # fmt: skip
+__all__ = ["STAGES", "ChainTimes", "StageTime", "WorkersTime", "time_stages", "time_workers"]
 
 #: What a photo goes through.
 STAGES = ("decode", "detect", "crop", "classify")
-
-#: Works on several items at once and yields in order: (work, items, workers).
-InOrder = Callable[
-    [Callable[[Path], int | None], Iterable[Path], int], Generator[int | None, None, None]
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +125,6 @@ def time_workers(
     photos: Sequence[Path],
     predictor: Predictor,
     workers: int,
-    in_order: InOrder,
     *,
     cores: int,
     on_photo: Callable[[int, int], None] = lambda done, total: None,
@@ -140,25 +134,16 @@ def time_workers(
 
     Args:
         predictor: on one thread.
-        in_order: the same that the command uses.
         stopped: asked after each photo; the figures are of what was read until then.
     """
-
-    def one(photo: Path) -> int | None:
-        try:
-            return len(predictor.read(photo))
-        except InputError:
-            return None
-
     memory_mb: list[float | None] = []
     begun_s, begun_cpu_s, before = time.perf_counter(), time.process_time(), _machine_ticks()
-    results = in_order(one, photos, workers)
-    for _ in results:
-        memory_mb.append(_resident_mb())
-        on_photo(len(memory_mb), len(photos))
-        if stopped():
-            break
-    results.close()
+    with closing(predictor.predict_many(photos, workers=workers)) as results:
+        for _ in results:
+            memory_mb.append(_resident_mb())
+            on_photo(len(memory_mb), len(photos))
+            if stopped():
+                break
     passed_s = time.perf_counter() - begun_s
     cpu_s, count = time.process_time() - begun_cpu_s, len(memory_mb)
     fifth = max(1, count // 5)
@@ -177,13 +162,13 @@ def time_workers(
 def _one(photo: Path, predictor: Predictor) -> tuple[tuple[float, ...], int]:
     """Return the seconds of each stage and the number of faces."""
     marks = [time.perf_counter()]
-    image = predictor.load(photo).image
+    picture = predictor.open(photo)
     marks.append(time.perf_counter())
-    faces = predictor.detector(image)
+    faces = predictor.detect(picture)
     marks.append(time.perf_counter())
-    crops = predictor.crop(image, faces)
+    crops = predictor.crop(picture, faces)
     marks.append(time.perf_counter())
-    predictor.read_crops(crops, faces)
+    predictor.interpret(predictor.classify(crops), crops)
     marks.append(time.perf_counter())
     return tuple(end - start for start, end in pairwise(marks)), len(faces)
 

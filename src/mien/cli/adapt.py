@@ -163,7 +163,7 @@ def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> M
 
     check_labels(card)
     before, after = (
-        classify(KerasSession.of(model, card), faces.crops) for model in (network, adapted)
+        classify(KerasSession(model, card), faces.crops) for model in (network, adapted)
     )
     comparison = adapting.compare(card, before, after, faces.emotion)
     print_comparison(comparison)

@@ -51,13 +51,13 @@ def audit(
         mien audit fer2013/ -o doubtful
     """
     with needs_train():
+        from mien.runtime import open_session
         from mien.train.audit import audit as look_through
         from mien.train.audit_page import open_folder, write_audit
-        from mien.train.session import open_any_session
 
         open_folder(output)  # before minutes are spent
         dataset = load_data(data, votes, skip_bad=skip_bad)
-        session = open_any_session(model)
+        session = open_session(model)
         detector = None
         if find_faces:
             from mien.faces import CenterFace

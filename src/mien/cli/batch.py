@@ -1,65 +1,55 @@
-"""Many images at once, in order, past the bad ones, and to a clean end when interrupted."""
+"""Results of many images, past the bad ones, and a clean end when interrupted."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.output import Output, Result, TerminalOutput, one_line
+from mien.cli.output import Output, TerminalOutput, one_line
 
-__all__ = ["cores", "in_order", "read_several", "stop_on_interrupt"]
+if TYPE_CHECKING:
+    from mien.result import Result
 
-_Item = TypeVar("_Item")
-_Done = TypeVar("_Done")
+__all__ = ["stop_on_interrupt", "write_results"]
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def read_several(
-    items: Sequence[_Item],
-    read: Callable[[_Item], Result],
-    outputs: Sequence[Output],
-    workers: int,
+def write_results(
+    results: Generator[Result, None, None], total: int, outputs: Sequence[Output]
 ) -> None:
-    """Give the result of every item to every output; name those that failed at the end.
+    """Give every result to every output; name the images that failed at the end.
+
+    Args:
+        results: of ``total`` images; closed at the end, however it comes.
 
     Raises:
-        typer.Exit: with 130 if it was interrupted, with 1 if items could not be read.
+        typer.Exit: with 130 if it was interrupted, with 1 if images could not be read.
     """
     failures = []
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_on_interrupt())
         for output in outputs:
             stack.callback(output.close)
-        advance = stack.enter_context(_progress(len(items), outputs))
-        results = stack.enter_context(closing(in_order(read, items, workers)))
+        advance = stack.enter_context(_progress(total, outputs))
+        stack.enter_context(closing(results))
         for result in results:
-            if result.failure is not None:
-                failures.append(result.failure)
+            if result.error is not None:
+                failures.append(result.error)
             for output in outputs:
                 output.write(result)
             advance()
             if stopped.is_set():
                 break
     if failures:
-        typer.echo(f"mien: {len(failures)} of {len(items)} images could not be read:", err=True)
+        typer.echo(f"mien: {len(failures)} of {total} images could not be read:", err=True)
     for failure in failures:
         typer.echo(f"  {one_line(str(failure))}", err=True)
     if stopped.is_set():
@@ -67,27 +57,6 @@ def read_several(
         raise typer.Exit(_INTERRUPTED)
     if failures:
         raise typer.Exit(1)
-
-
-def in_order(
-    work: Callable[[_Item], _Done], items: Iterable[_Item], workers: int
-) -> Generator[_Done, None, None]:
-    """Work on ``workers`` items at once; yield in order, holding at most twice as many more.
-
-    What ``work`` raises is raised here; what was not begun then is left.
-    """
-    pending: deque[Future[_Done]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= 3 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.batch import cores, in_order, stop_on_interrupt
+from mien.cli.batch import stop_on_interrupt
 from mien.cli.options import Device
 from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import Data, bar, load_data, needs_train, status
+from mien.concurrency import cores
 from mien.errors import ConfigError, InputError, MienError, ModelError
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ def _models(
     from mien.bench.machine import describe_machine
     from mien.bench.models import find_models, open_models
     from mien.bench.report import Report
-    from mien.runtime import default_model
-    from mien.train.session import open_any_session
+    from mien.runtime import default_model, open_session
 
     found, left_out = find_models(paths or [default_model()])
     machine = describe_machine(cores(), {path.suffix for path in found})
@@ -174,7 +174,7 @@ def _models(
     with _stoppable() as stopped:
         with status.status("opening the models"):
             opened, refused = open_models(
-                found, open_any_session, device=plan.device, threads=plan.threads
+                found, open_session, device=plan.device, threads=plan.threads
             )
         failures += refused
         if not opened:
@@ -225,7 +225,7 @@ def _peaks(
     plan: _Plan, models: list[Model], failures: list[MienError], stopped: Callable[[], bool]
 ) -> dict[str, Any]:
     from mien.bench.memory import measure_memory
-    from mien.train.session import open_any_session
+    from mien.runtime import open_session
 
     peaks: dict[str, Any] = {}
     with bar("memory") as progress:
@@ -236,7 +236,7 @@ def _peaks(
             try:
                 peaks[model.name] = measure_memory(
                     model.path,
-                    open_any_session,
+                    open_session,
                     device=plan.device,
                     threads=plan.threads[0],
                     batch=plan.batches[0],
@@ -252,10 +252,9 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
     from mien.bench.chain import time_stages, time_workers
     from mien.bench.machine import describe_machine
     from mien.bench.report import Report
-    from mien.faces import CenterFace
+    from mien.faces import open_detector
     from mien.images import find_images
-    from mien.predictor import Predictor
-    from mien.train.session import open_any_session
+    from mien.predictor import open_predictor
 
     if len(models) > 1:
         raise ConfigError("--end-to-end reads with one model: name at most one")
@@ -265,9 +264,11 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
         raise InputError(f"{folder} holds no images to read")
     path = models[0] if models else None
     predictors = {
-        threads: Predictor(
-            CenterFace(threads=threads, same_size=True),  # as mien predict --batch has it
-            open_any_session(path, device=plan.device, threads=threads),
+        threads: open_predictor(
+            path,
+            detector=open_detector(threads=threads, same_size=True),  # as mien predict --batch
+            device=plan.device,
+            threads=threads,
         )
         for threads in (1, *plan.threads)
     }
@@ -284,7 +285,7 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
                 break
             with bar(f"{count} workers" if count > 1 else "1 worker") as progress:
                 timed = time_workers(
-                    queue, predictors[1], count, in_order,
+                    queue, predictors[1], count,
                     cores=cores(), on_photo=progress, stopped=stopped,
                 )  # fmt: skip
                 workers.append(timed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mien.faces import Detector, crop_faces
+from mien.faces import Detector, crop_faces, largest
 from mien.types import Box, CropGeometry, Crops, Face, Image
 
 __all__ = ["FaceCropper", "middle_frame"]
@@ -27,7 +28,7 @@ class FaceCropper:
         """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
         faces = self._detector(image)
         if box is None:
-            chosen = sorted(faces, key=lambda face: face.box.w * face.box.h)[-1:]
+            chosen: Sequence[Face] = largest(faces)
         else:
             near = [face for face in faces if _overlap(face.box, box) >= _LEAST_OVERLAP]
             chosen = sorted(near, key=lambda face: _overlap(face.box, box))[-1:]

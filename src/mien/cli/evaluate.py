@@ -188,15 +188,15 @@ def _elsewhere(
 ) -> _Judged:
     from mien.cli.cropping import FaceCropper, middle_frame
     from mien.faces import CenterFace
+    from mien.runtime import open_session
     from mien.train import elsewhere
     from mien.train.datasets import collect
-    from mien.train.session import open_any_session
 
     if adapt and (model is None or model.suffix != ".keras"):
         raise ConfigError(
             "--adapt needs a .keras file: an exported graph has its statistics folded"
         )
-    session = open_any_session(model)
+    session = open_session(model)
     elsewhere.check_labels(session.card)
     cropper = FaceCropper(CenterFace(), session.card.geometry)
     with bar("finding faces") as progress:
@@ -235,15 +235,15 @@ def _with_adaptation(judged: _Judged, model: Path, before: Logits, title: str) -
 
 def _sessions(model: Path | None, dataset: Dataset) -> list[Session]:
     """Open the model once for each head that the data can judge."""
-    from mien.train.session import open_any_session
+    from mien.runtime import open_session
 
-    first = open_any_session(model)
+    first = open_session(model)
     others = [
         head
         for head in list(first.card.heads)[1:]
         if head != "ferplus" or dataset.votes is not None
     ]
-    return [first, *(open_any_session(model, head=head) for head in others)]
+    return [first, *(open_session(model, head=head) for head in others)]
 
 
 def _tell(judged: _Judged, output: Path | None, *, as_json: bool) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.models import open_model
 from mien.cli.options import Head, Model
 from mien.cli.output import one_line, unwritable
 from mien.cli.training_tools import needs_train
@@ -139,11 +138,11 @@ def _explain_one(explainer: _Explainer, path: Path, label: str | None, names: _N
     from mien.images import encode, read
 
     predictor, name = explainer.predictor, one_line(str(path))
-    image = read(path)
-    readings = predictor.read(image)
-    shown = readings[:_FACES]
-    faces, geometry = tuple(each.face for each in shown), predictor.session.card.geometry
-    crops = predictor.crop(image, faces)
+    picture = predictor.open(path)
+    found = predictor.crop(picture, predictor.detect(picture))
+    readings = predictor.interpret(predictor.classify(found), found)
+    shown, crops = readings[:_FACES], found.pixels[:_FACES]
+    faces, geometry = tuple(each.face for each in shown), predictor.card.geometry
     explanations = explainer.why(crops, label)
     if not readings:
         typer.echo(f"{name}: no face found, so nothing to explain")
@@ -157,6 +156,7 @@ def _explain_one(explainer: _Explainer, path: Path, label: str | None, names: _N
     if len(readings) > len(shown):
         typer.echo(f"{name}: the other {len(readings) - len(shown)} faces are left out")
     photo, faces_sheet = names.of(path)
+    image = read(path)  # the heatmaps lie over the photo in full
     over = annotate(lay_over(image, faces, explanations, geometry), shown)
     _write(photo, encode(with_legend(over, explainer.legend)))
     _write(faces_sheet, encode(sheet(cards, explainer.legend), "png"))
@@ -172,7 +172,7 @@ def _headline(why: Explanation, reading: Reading) -> str:
 
 def _open(model: Path | None, head: str | None, method: Method) -> _Explainer:
     from mien.heatmap import GRAD_CAM, OCCLUSION
-    from mien.predictor import Predictor
+    from mien.predictor import Predictor, open_predictor
 
     if method is Method.GRAD_CAM:
         if model is None or model.suffix != ".keras":
@@ -186,14 +186,12 @@ def _open(model: Path | None, head: str | None, method: Method) -> _Explainer:
 
             network, card = load_network(model)
             card = card.with_head(head) if head else card
-            own = KerasSession.of(network, card)
+            own = KerasSession(network, card)
             return _Explainer(Predictor(session=own), GradCam(network, card), GRAD_CAM)
-    session = open_model(model, head=head)
     from mien.explain import explain as occlude
 
-    return _Explainer(
-        Predictor(session=session), lambda crops, label: occlude(session, crops, label), OCCLUSION
-    )
+    predictor = open_predictor(model, head=head)
+    return _Explainer(predictor, lambda crops, label: occlude(predictor, crops, label), OCCLUSION)
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,26 +6,26 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mien.card import ModelCard
 from mien.draw import colour_of
-from mien.errors import ConfigError, InputError
+from mien.errors import ConfigError
 from mien.types import Reading
-from mien.wire import csv_fields, failure_to_dict, image_to_dict, reading_to_row, to_json
+from mien.wire import csv_fields, reading_to_row, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+    from mien.result import Result
 
 __all__ = [
     "CsvOutput",
     "JsonLinesOutput",
     "JsonOutput",
     "Output",
-    "Result",
     "TerminalOutput",
     "TextOutput",
     "one_line",
@@ -37,16 +37,6 @@ _MANY_FACES = 3  # above it, a face gets one line instead of a block
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 _BAR_CELLS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one image: its readings, or why there are none."""
-
-    name: str
-    size_hw: tuple[int, int] = (0, 0)
-    readings: tuple[Reading, ...] = ()
-    failure: InputError | None = None
 
 
 class Output(Protocol):
@@ -72,7 +62,7 @@ class JsonOutput:
     def write(self, result: Result) -> None:
         """Give one result."""
         before = ",\n" if self._count else self._head()
-        self._file.write(before + to_json(_content(result, abstain=self._abstain)))
+        self._file.write(before + to_json(result.to_dict(abstain=self._abstain)))
         self._file.flush()
         self._count += 1
 
@@ -93,7 +83,7 @@ class JsonLinesOutput:
 
     def write(self, result: Result) -> None:
         """Give one result."""
-        self._file.write(to_json(_content(result, abstain=self._abstain)) + "\n")
+        self._file.write(to_json(result.to_dict(abstain=self._abstain)) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -145,7 +135,7 @@ class TextOutput:
     def write(self, result: Result) -> None:
         """Give one result; a failure is told elsewhere."""
         name = one_line(result.name)
-        if not result.readings and result.failure is None:
+        if not result.readings and result.error is None:
             self._file.write(f"{name}: no face found\n")
         for number, reading in enumerate(result.readings, 1):
             shares = ", ".join(f"{label} {_percent(share)}" for label, share in _sorted(reading))
@@ -175,7 +165,7 @@ class TerminalOutput:
         """Give one result; a failure is told elsewhere."""
         from rich.text import Text
 
-        if result.failure is not None:
+        if result.error is not None:
             return
         title = Text(one_line(result.name), "bold")
         height, width = result.size_hw
@@ -273,12 +263,6 @@ def probe_writable(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> str:
     """Return the message for a file or folder that cannot be written."""
     return f"cannot write {path}: {error.strerror or error}; choose another place"
-
-
-def _content(result: Result, *, abstain: bool) -> dict[str, object]:
-    if result.failure is not None:
-        return failure_to_dict(result.name, result.failure)
-    return image_to_dict(result.name, result.size_hw, result.readings, abstain=abstain)
 
 
 def _headline(reading: Reading, *, abstain: bool) -> str:

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.batch import cores, read_several
-from mien.cli.models import open_model
+from mien.cli.batch import write_results
 from mien.cli.options import Device, Head, MinFace, Model
 from mien.cli.output import (
     CsvOutput,
     JsonLinesOutput,
     JsonOutput,
     Output,
-    Result,
     TerminalOutput,
     TextOutput,
     probe_writable,
     unwritable,
 )
+from mien.concurrency import cores, in_order
 from mien.errors import ConfigError, InputError
-from mien.images import IMAGE_ENDINGS, ImageLimits, encode, find_images, from_any
+from mien.images import IMAGE_ENDINGS, ImageLimits, find_images
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
-    from mien.runtime import Session
-    from mien.types import Image, Reading
+    from mien.result import Result
 
 __all__ = ["Faces", "predict"]
 
@@ -50,7 +50,7 @@ class Faces(str, Enum):
 def predict(
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Image files; - is standard input."),
+        typer.Argument(metavar="IMAGE", help="Image files and folders; - is standard input."),
     ] = None,
     batch: Annotated[
         Path | None,
@@ -105,18 +105,33 @@ def predict(
     read; 2 the one image or an option cannot be used; 130 interrupted, and what was read
     is written.
     """
+    from mien.faces import open_detector
+    from mien.predictor import open_predictor
+
     if json + jsonl + (csv == _STANDARD) > 1:
         raise ConfigError("--json, --jsonl and --csv - all print: choose one of them")
     items = _plan(images or [], batch, annotate)
-    several = batch is not None or len(items) > 1
+    several = (
+        batch is not None or len(items) > 1 or any(Path(each).is_dir() for each in images or [])
+    )
     if csv is not None and csv != _STANDARD:
         probe_writable(csv)
     if annotate is not None:
         _make_folder(annotate)
+    workers = (threads or cores()) if several else 1
     own_threads = 1 if several else threads
-    session = open_model(model, head=head, device=device, threads=own_threads)
-    predictor = _make_predictor(session, min_face, own_threads, several=several)
-    card = predictor.session.card
+    # By default all photos are searched in about one size. Keeping memory then takes less than
+    # asking for it again: two workers on 60 photos of 12 sizes peak at 341 MB instead of 409.
+    detector = open_detector(
+        min_face_px=min_face,
+        threads=own_threads,
+        same_size=several and min_face is None,
+        device=device,
+    )
+    predictor = open_predictor(
+        model, head=head, detector=detector, device=device, threads=own_threads
+    )
+    card = predictor.card
     terminal = sys.stdout.isatty() and not (json or jsonl or csv)
     outputs: list[Output] = []
     if csv is not None:
@@ -129,14 +144,16 @@ def predict(
         outputs.append(
             TerminalOutput(card, abstain=abstain) if terminal else TextOutput(abstain=abstain)
         )
-    reader = _Reader(predictor, faces)
+    results = _results(predictor, items, faces, workers)
     if several:
-        read_several(items, reader.try_to_read, outputs, threads or cores())
-    else:
-        result = reader.read(items[0])
-        for output in outputs:
-            output.write(result)
-            output.close()
+        write_results(results, len(items), outputs)
+        return
+    (result,) = results
+    if result.error is not None:
+        raise result.error
+    for output in outputs:
+        output.write(result)
+        output.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,52 +165,43 @@ class _Item:
     annotated: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    predictor: Predictor
-    faces: Faces
+def _results(
+    predictor: Predictor, items: Sequence[_Item], faces: Faces, workers: int
+) -> Generator[Result, None, None]:
+    """Read every item, and write its annotated copy if one is wanted."""
+    from mien.faces import everyone, largest
 
-    def read(self, item: _Item) -> Result:
-        """Read one image, and write its annotated copy if one is wanted.
+    def finish(pair: tuple[_Item, Result]) -> Result:
+        item, result = pair
+        if item.annotated is not None and result.error is None:
+            result.save(item.annotated)
+        return replace(result, name=item.name)
 
-        Raises:
-            InputError: the image cannot be read.
-            ConfigError: the copy cannot be written.
-        """
-        from mien.predictor import enlarged
-
-        source = _source(item)
-        # a copy to draw on is wanted in full, all else in as much detail as is used
-        loaded = self.predictor.load(source if item.annotated is None else from_any(source))
-        found = self.predictor.detector(loaded.image)
-        if self.faces is Faces.LARGEST and found:
-            found = (max(found, key=lambda face: face.box.w * face.box.h),)
-        (readings,) = self.predictor.read_faces([loaded.image], [found])
-        if item.annotated is not None:
-            _write_annotated(item.annotated, loaded.image, readings)
-        return Result(item.name, loaded.full_hw, enlarged(readings, loaded))
-
-    def try_to_read(self, item: _Item) -> Result:
-        """As :meth:`read`, but what is wrong with an image is part of the result."""
-        try:
-            return self.read(item)
-        except InputError as error:
-            return Result(item.name, failure=error)
+    select = largest if faces is Faces.LARGEST else everyone
+    sources = (_source(item) for item in items)
+    with closing(predictor.predict_many(sources, select, workers=workers)) as results:
+        pairs = zip(items, results, strict=True)
+        drawn = any(item.annotated is not None for item in items)
+        with (
+            closing(in_order(finish, pairs, workers))
+            if drawn
+            else nullcontext(map(finish, pairs)) as finished
+        ):
+            yield from finished
 
 
 def _plan(images: list[str], batch: Path | None, annotate: Path | None) -> list[_Item]:
-    """List what is to be read, in order, with a copy's name of its own for each."""
-    names = list(images)
-    if names.count("-") > 1:
+    """List what is read, in order, each with a different name for its copy."""
+    if images.count("-") > 1:
         raise ConfigError("- is standard input and can be read only once")
+    if "-" in images and sys.stdin.isatty():
+        raise InputError("- is standard input: expected an image to be piped into it")
+    names: list[str] = []
+    for name in images:
+        folder = name != "-" and Path(name).is_dir()
+        names += _images_in(Path(name)) if folder else [name]
     if batch is not None:
-        found = [path for path in find_images(batch) if not path.stem.endswith(_DRAWN)]
-        if not found:
-            raise InputError(
-                f"{batch} holds no images: expected files ending in "
-                f"{', '.join(sorted(IMAGE_ENDINGS))}"
-            )
-        names += [str(path) for path in found]
+        names += _images_in(batch)
     if not names:
         raise ConfigError("expected an IMAGE, several, or --batch DIR: see mien predict --help")
     items, taken = [], set[str]()
@@ -202,6 +210,15 @@ def _plan(images: list[str], batch: Path | None, annotate: Path | None) -> list[
         copy = None if annotate is None else annotate / _copy_name(path, taken)
         items.append(_Item("stdin" if path is None else name, path, copy))
     return items
+
+
+def _images_in(folder: Path) -> list[str]:
+    found = [path for path in find_images(folder) if not path.stem.endswith(_DRAWN)]
+    if not found:
+        raise InputError(
+            f"{folder} holds no images: expected files ending in {', '.join(sorted(IMAGE_ENDINGS))}"
+        )
+    return [str(path) for path in found]
 
 
 def _copy_name(path: Path | None, taken: set[str]) -> str:
@@ -218,26 +235,7 @@ def _copy_name(path: Path | None, taken: set[str]) -> str:
 
 
 def _source(item: _Item) -> Path | bytes:
-    if item.path is not None:
-        if item.path.is_dir():
-            raise InputError(
-                f"{item.path} is a folder: expected an image file; to read all images in it, "
-                f"use --batch {item.path}"
-            )
-        return item.path
-    if sys.stdin.isatty():
-        raise InputError("- is standard input: expected an image to be piped into it")
-    return sys.stdin.buffer.read(ImageLimits().max_bytes + 1)
-
-
-def _write_annotated(path: Path, image: Image, readings: tuple[Reading, ...]) -> None:
-    from mien.draw import annotate
-
-    content = encode(annotate(image, readings), "jpeg" if path.suffix == ".jpg" else "png")
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(unwritable(path, error)) from None
+    return item.path or sys.stdin.buffer.read(ImageLimits().max_bytes + 1)
 
 
 def _make_folder(folder: Path) -> None:
@@ -247,16 +245,3 @@ def _make_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(unwritable(folder, error)) from None
-
-
-def _make_predictor(
-    session: Session, min_face: int | None, threads: int, *, several: bool
-) -> Predictor:
-    from mien.faces import CenterFace
-    from mien.predictor import Predictor
-
-    # By default all photos are looked at in about one size. Memory that is kept is then less than
-    # memory asked for anew: two workers on 60 photos of 12 sizes peak at 341 MB instead of 409.
-    alike = several and min_face is None
-    detector = CenterFace(min_face_px=min_face, threads=threads, same_size=alike)
-    return Predictor(detector, session)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.batch import cores
 from mien.cli.options import Head, MinFace
 from mien.cli.output import one_line
 from mien.cli.predict import Faces
+from mien.concurrency import cores
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.models import open_model
 from mien.cli.options import Model
 from mien.errors import MissingExtra
 
@@ -38,10 +37,9 @@ def serve(
     try:
         import fastapi_offline  # noqa: F401
 
-        from mien.service.app import open_predictor
         from mien.service.run import serve as run
         from mien.service.settings import read_settings
     except ModuleNotFoundError as error:
         raise MissingExtra("serve", error.name or "fastapi") from None
     settings = read_settings(host=host, port=port, model=model, insecure=insecure or None)
-    run(settings, lambda settings: open_predictor(settings, open_model))
+    run(settings)

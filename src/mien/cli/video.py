@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.batch import cores
-from mien.cli.models import open_model
 from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
 from mien.cli.output import one_line
+from mien.concurrency import cores
 from mien.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def video(
 
     options = FollowOptions(every=every, smooth_s=smooth)
     predictor = open_predictor(model, min_face)
-    labels = predictor.session.card.labels
+    labels = predictor.labels
     opened = open_source(source, start_s=start, end_s=end, allow_network=allow_network)
     with ExitStack() as stack:
         stack.callback(opened.close)
@@ -117,12 +116,12 @@ def open_predictor(model: Path | None, min_face: int | None) -> Predictor:
     Raises:
         ModelError: the model cannot be used.
     """
-    from mien.faces import CenterFace
-    from mien.predictor import Predictor
+    from mien import predictor
+    from mien.faces import open_detector
 
     threads = max(1, cores() // 2)
-    detector = CenterFace(min_face_px=min_face, threads=threads, same_size=True)
-    return Predictor(detector, open_model(model, threads=1))
+    detector = open_detector(min_face_px=min_face, threads=threads, same_size=True)
+    return predictor.open_predictor(model, detector=detector, threads=1)
 
 
 @dataclass(frozen=True, slots=True)

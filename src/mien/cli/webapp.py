@@ -46,9 +46,10 @@ def open_app(
         from streamlit.web import cli
     except ModuleNotFoundError as error:
         raise MissingExtra("app", error.name or "streamlit") from None
+    from mien.webapp import app
     from mien.webapp.options import as_flags
 
-    script = Path(__file__).with_name("webapp_page.py")
+    script = Path(app.__file__)
     flags = as_flags(server_address=host, server_port=port, server_headless=not browser)
     typer.echo(f"mien is at http://{host}:{port}; Ctrl-C ends it.")
     own = ["--model", str(model)] if model else []

@@ -1,7 +1,11 @@
-"""Bytes, files and arrays in, RGB pictures out, within limits.
+"""Bytes, files and arrays in, upright RGB out, within limits.
 
-The format is told by the content, never by the name. Nothing is decoded before its size is
-known from the header and allowed, so that a small file cannot unpack into all the memory.
+    picture = open_picture("photo.jpg", needs_px=960)
+    picture.pixels             # RGB uint8, perhaps at a half, a quarter or an eighth
+    picture.size_hw            # of the file in full: every coordinate refers to it
+
+The content decides the format, never the file's name. The header is checked against the limits
+before any pixel is decoded, so that a small file cannot expand to fill the memory.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +43,17 @@ __all__ = [
     "IMAGE_ENDINGS",
     "WEB_FORMATS",
     "ImageLimits",
-    "Reduced",
+    "Picture",
     "Source",
     "decode",
-    "decode_reduced",
     "encode",
     "find_images",
-    "from_any",
+    "open_picture",
     "probe",
     "read",
-    "read_reduced",
 ]
 
-#: An image in any of the forms in which programs hold one; see :func:`from_any`.
+#: An image in any of the forms in which programs hold one; see :func:`open_picture`.
 Source: TypeAlias = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | NDArray[np.uint8] | PillowImage.Image
 )
@@ -107,38 +109,72 @@ def decode(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
         BrokenImage: truncated or damaged.
         ImageTooLarge: beyond the limits; found before any pixel is decoded.
     """
-    with _opened(data, limits) as picture:
-        return to_rgb(picture)
+    return _decode(data, None, limits).pixels
 
 
-class Reduced(NamedTuple):
-    """An upright image, perhaps smaller than its file says, and the size in full."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Upright pixels as they were decoded, and the size that every coordinate refers to.
 
-    image: Image
-    full_hw: tuple[int, int]
+    Attributes:
+        pixels: RGB uint8 (H, W, 3); perhaps a half, a quarter or an eighth of the file's
+            resolution.
+        size_hw: height and width of the upright image in full.
+    """
+
+    pixels: Image
+    size_hw: tuple[int, int]
+
+    @property
+    def scale_xy(self) -> tuple[float, float]:
+        """Pixels of the full image for each decoded one, along x and y; 1.0 if not reduced."""
+        height, width = self.pixels.shape[:2]
+        return self.size_hw[1] / width, self.size_hw[0] / height
 
 
-def decode_reduced(data: bytes, shorter_px: int, limits: ImageLimits = _DEFAULT_LIMITS) -> Reduced:
-    """Decode as :func:`decode`, but unpack a large JPEG at a half, a quarter or an eighth.
+def open_picture(
+    source: Source, *, needs_px: int | None = None, limits: ImageLimits = _DEFAULT_LIMITS
+) -> Picture:
+    """Open an image in any of the forms in which programs hold one.
 
-    The JPEG decoder leaves out what is not needed, so a photo of twelve million pixels takes
-    a fraction of the time and of the memory. Other formats come in full.
+    Encoded images are turned upright by their EXIF orientation; transparency is laid on white;
+    an animation gives its first frame; 16 bits per channel are scaled to 8.
 
     Args:
-        shorter_px: the image's shorter side stays at least as long.
+        source: encoded bytes, a path, a Pillow image, or a uint8 array: RGB (H, W, 3),
+            RGBA (H, W, 4) or grey (H, W). An array must be RGB already: OpenCV's BGR is
+            not detected. An array of that form is not copied.
+        needs_px: the shorter side that is needed. A JPEG of at least twice that is decoded at
+            a half, a quarter or an eighth, which takes a fraction of time and memory: its
+            decoder leaves out what is not needed. Other formats, arrays and Pillow images come
+            in full. ``None``: everything comes in full.
+        limits: for bytes and paths; they apply to the full size.
 
     Raises:
-        ImageError: as :func:`decode`; the limits are those of the full size.
+        InputError: another type, or an array of another shape or dtype.
+        ImageError: the file or its content cannot be read; a path's message begins with it.
     """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(bytes(source), needs_px, limits)
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        data = _content(path, limits)
+        with _naming(path):
+            return _decode(data, needs_px, limits)
+    image = _from_memory(source)
+    return Picture(image, (image.shape[0], image.shape[1]))
+
+
+def _decode(data: bytes, needs_px: int | None, limits: ImageLimits) -> Picture:
     with _opened(data, limits) as picture:
         height, width = picture.height, picture.width
-        share = shorter_px / min(height, width)
-        if picture.format == "JPEG" and share <= 1 / 2:
-            picture.draft(None, (math.ceil(width * share), math.ceil(height * share)))
+        fraction = 1.0 if needs_px is None else needs_px / min(height, width)
+        if picture.format == "JPEG" and fraction <= 1 / 2:
+            picture.draft(None, (math.ceil(width * fraction), math.ceil(height * fraction)))
         reduced_wh = picture.size
-        image = to_rgb(picture)
-    upright = image.shape[:2] == reduced_wh[::-1]
-    return Reduced(image, (height, width) if upright else (width, height))
+        pixels = to_rgb(picture)
+    upright = pixels.shape[:2] == reduced_wh[::-1]
+    return Picture(pixels, (height, width) if upright else (width, height))
 
 
 def probe(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> tuple[int, int]:
@@ -177,26 +213,13 @@ def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
 
 
 def read(path: Path, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
-    """Read an image file; see :func:`decode` for what is returned.
+    """Read an image file in full; see :func:`decode` for what is returned.
 
     Raises:
         ImageError: there is no such file or it cannot be read, and what :func:`decode`
             raises, with the path in front of the message.
     """
-    data = _content(path, limits)
-    with _naming(path):
-        return decode(data, limits)
-
-
-def read_reduced(path: Path, shorter_px: int, limits: ImageLimits = _DEFAULT_LIMITS) -> Reduced:
-    """Read an image file; see :func:`decode_reduced` for what is returned.
-
-    Raises:
-        ImageError: as :func:`read`.
-    """
-    data = _content(path, limits)
-    with _naming(path):
-        return decode_reduced(data, shorter_px, limits)
+    return open_picture(path, limits=limits).pixels
 
 
 def _content(path: Path, limits: ImageLimits) -> bytes:
@@ -225,27 +248,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from None
 
 
-def from_any(source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
-    """Take an image in any of the forms in which programs hold one.
-
-    Args:
-        source: encoded bytes, a path, a Pillow image, or a uint8 array: RGB (H, W, 3),
-            RGBA (H, W, 4) or grey (H, W). An array must be RGB already: OpenCV's BGR is
-            not noticed.
-        limits: for bytes and paths.
-
-    Returns:
-        RGB, uint8, (H, W, 3), C-contiguous. An array that is so already is returned as it
-        is, not copied.
-
-    Raises:
-        InputError: another type, or an array of another shape or dtype.
-        ImageError: as :func:`decode` and :func:`read`.
-    """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode(bytes(source), limits)
-    if isinstance(source, (str, os.PathLike)):
-        return read(Path(source), limits)
+def _from_memory(source: object) -> Image:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, PillowImage.Image):

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from mien.card import sha256_of
 from mien.errors import ConfigError, InputError, MienError, ModelError
-from mien.faces import CenterFace
-from mien.predictor import Predictor, enlarged
-from mien.runtime import default_model, open_session
+from mien.faces import everyone, largest
+from mien.predictor import Predictor, open_predictor
+from mien.runtime import default_model
 from mien.scale.job import Job, Options, PartReport
 from mien.scale.pictures import Picture, pictures_of
 from mien.scale.places import write_whole
@@ -68,7 +68,7 @@ class PartReader:
         self._options = self._job.options
         self._plan = self._job.plan()
         self._predictor = _open_predictor(self._options, self._job.model_sha256)
-        self._schema = schema_of(self._predictor.session.card.labels)
+        self._schema = schema_of(self._predictor.labels)
 
     def __call__(self, number: int) -> PartReport:
         """Read a part and write its file.
@@ -116,15 +116,12 @@ class PartReader:
         """Return the rows of a picture as ``mien predict`` reads it."""
         if picture.source is None:
             raise picture.failure or InputError(f"{picture.name} cannot be read")
-        loaded = self._predictor.load(picture.source)
-        found = self._predictor.detector(loaded.image)
-        if self._options.largest_face and found:
-            found = (max(found, key=lambda face: face.box.w * face.box.h),)
-        (readings,) = self._predictor.read_faces([loaded.image], [found])
-        size = {"width": loaded.full_hw[1], "height": loaded.full_hw[0]}
+        select = largest if self._options.largest_face else everyone
+        result = self._predictor.predict(picture.source, select)
+        size = {"width": result.size_hw[1], "height": result.size_hw[0]}
         rows = [
             {**size, "face": number, **reading_to_row(reading, abstain=self._options.abstain)}
-            for number, reading in enumerate(enlarged(readings, loaded), 1)
+            for number, reading in enumerate(result, 1)
         ]
         return rows or [size]
 
@@ -149,13 +146,15 @@ def open_reader(folder: str) -> PartReader:
 
 def _open_predictor(options: Options, model_sha256: str) -> Predictor:
     model = default_model() if options.model is None else Path(options.model)
-    session = open_session(model, head=options.head, device="cpu", threads=1)
+    predictor = open_predictor(
+        model, head=options.head, device="cpu", threads=1, min_face_px=options.min_face_px
+    )
     if sha256_of(model) != model_sha256:
         raise ModelError(
             f"{model} is not the model that this job was begun with: put that one there, or "
             "choose another folder for the results"
         )
-    return Predictor(CenterFace(min_face_px=options.min_face_px, threads=1), session)
+    return predictor
 
 
 def _counted(report: PartReport, rows: list[dict[str, Any]]) -> PartReport:

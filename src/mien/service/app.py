@@ -12,9 +12,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 import mien
-from mien.faces import CenterFace
-from mien.predictor import Predictor
-from mien.runtime import Session, open_session
+from mien.predictor import Predictor, open_predictor
 from mien.service import errors, health, oip, pages, rest, socket
 from mien.service.access import Access
 from mien.service.body import UploadMemory
@@ -25,7 +23,7 @@ from mien.service.middleware import RequestContext
 from mien.service.notice import NOTICE
 from mien.service.settings import Settings, read_settings
 
-__all__ = ["create_app", "open_predictor"]
+__all__ = ["create_app", "predictor_of"]
 
 _log = logging.getLogger("mien.service")
 
@@ -57,7 +55,7 @@ def create_app(
 
     Args:
         settings: the environment's if ``None``.
-        make_predictor: called on a thread when the app starts; :func:`open_predictor` if
+        make_predictor: called on a thread when the app starts; :func:`predictor_of` if
             ``None``. Until it has returned and a warm-up reading has run, the service is
             alive but not ready.
 
@@ -73,7 +71,7 @@ def create_app(
         title="mien",
         version=mien.__version__,
         description=_DESCRIPTION + "\n".join(f"* {sentence}" for sentence in NOTICE),
-        lifespan=_lifespan(services, make_predictor or open_predictor),
+        lifespan=_lifespan(services, make_predictor or predictor_of),
         docs_url=None,
         redoc_url=None,
         license_info={"name": "MIT"},
@@ -97,18 +95,13 @@ def create_app(
     return app
 
 
-def open_predictor(
-    settings: Settings, open_model: Callable[..., Session] = open_session
-) -> Predictor:
-    """Open the detector and the network, one thread a picture: pictures run side by side.
-
-    Args:
-        open_model: as :func:`mien.runtime.open_session`; one that opens more formats, say.
+def predictor_of(settings: Settings) -> Predictor:
+    """Open the detector and the network, one thread for each image: images run side by side.
 
     Raises:
         ModelError: the weights cannot be used.
     """
-    return Predictor(CenterFace(threads=1), open_model(settings.model, threads=1))
+    return open_predictor(settings.model, threads=1)
 
 
 def _swagger_folder() -> object:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from mien.types import Crops, Logits
 
-__all__ = ["MicroBatcher"]
+__all__ = ["Answers", "MicroBatcher"]
+
+#: By head, float32 (N, C): what the network gives for N crops.
+Answers: TypeAlias = Mapping[str, Logits]
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
     crops: Crops
-    answer: asyncio.Future[Logits] = field(
+    answer: asyncio.Future[Answers] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -38,7 +42,7 @@ class MicroBatcher:
 
     def __init__(
         self,
-        run: Callable[[Crops], Awaitable[Logits]],
+        run: Callable[[Crops], Awaitable[Answers]],
         *,
         max_crops: int,
         max_wait_s: float,
@@ -51,7 +55,7 @@ class MicroBatcher:
         self._arrived = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, crops: Crops) -> Logits:
+    async def submit(self, crops: Crops) -> Answers:
         """Return the logits of the crops, in their order.
 
         Raises:
@@ -116,5 +120,6 @@ class MicroBatcher:
         start = 0
         for job in batch:
             if not job.answer.done():
-                job.answer.set_result(logits[start : start + len(job.crops)])
+                rows = slice(start, start + len(job.crops))
+                job.answer.set_result({head: each[rows] for head, each in logits.items()})
             start += len(job.crops)

@@ -1,16 +1,17 @@
-"""From the bytes of a picture to readings, for many callers at once.
+"""From the bytes of an image to readings, for many callers at once.
 
-    bytes > decode, detect, crop (a pool of threads) > crops of all callers (micro-batcher)
-          > network (its own thread) > readings
+    bytes > open, detect, crop (a pool of threads) > crops of all callers (micro-batcher)
+          > classify (a thread for the network) > interpret
 
-The event loop only waits: whatever takes CPU time runs on a thread.
+The stages are those of :class:`mien.predictor.Predictor`. The event loop only waits: whatever
+takes CPU time runs on a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from mien.confidence import softmax
-from mien.images import ImageLimits, decode
-from mien.predictor import Predictor, readings_from
+from mien.faces import FaceCrops
+from mien.images import ImageLimits, Picture
+from mien.predictor import Predictor
 from mien.service.batching import MicroBatcher
 from mien.service.errors import ServiceError
 from mien.service.metrics import Metrics
 from mien.service.settings import Settings
-from mien.types import Crops, Face, Image, Logits, Reading
+from mien.types import Crops, Logits, Reading
 
 __all__ = ["Engine", "Outcome"]
 
@@ -34,26 +35,18 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one picture.
+    """The readings of one image, with what later steps need of it.
 
     Attributes:
-        size_hw: of the upright picture, in pixels.
-        readings: surest face first.
+        picture: the pixels as they were decoded, and the full size that boxes refer to.
+        crops: what the network saw.
+        readings: most confident detection first.
         timings_ms: by stage; ``classify`` includes waiting for company in a batch.
-        image: the pixels, kept only if they were asked for.
     """
 
-    size_hw: tuple[int, int]
-    readings: tuple[Reading, ...]
-    timings_ms: dict[str, float]
-    image: Image | None = None
-
-
-@dataclass(slots=True)
-class _Prepared:
-    image: Image
-    faces: tuple[Face, ...]
-    crops: Crops
+    picture: Picture
+    crops: FaceCrops
+    readings: tuple[Reading, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -62,7 +55,7 @@ class Engine:
 
     def __init__(self, predictor: Predictor, settings: Settings, metrics: Metrics) -> None:
         self.predictor = predictor
-        self.card = predictor.session.card
+        self.card = predictor.card
         self._settings, self._metrics = settings, metrics
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
@@ -97,10 +90,10 @@ class Engine:
             self._inside -= 1
             self._metrics.queue_depth.set(self._inside)
 
-    async def read(self, data: bytes, limits: ImageLimits, *, keep_image: bool = False) -> Outcome:
-        """Read one encoded picture.
+    async def read(self, data: bytes, limits: ImageLimits) -> Outcome:
+        """Read one encoded image.
 
-        Cancelling gives up whatever has not been started.
+        Cancelling drops whatever has not been started.
 
         Raises:
             ImageError: it cannot be read.
@@ -108,33 +101,29 @@ class Engine:
         start = time.perf_counter()
         self._preparing += 1
         try:
-            prepared = await self.on_thread(lambda: self._prepare(data, limits))
+            outcome = await self.on_thread(lambda: self._prepare(data, limits))
         finally:
             self._preparing -= 1
         ready = time.perf_counter()
-        logits = await self.classify(prepared.crops)
-        readings = self._readings(logits, prepared.faces)
-        timings = prepared.timings_ms
-        timings["classify"] = _since(ready)
-        timings["total"] = _since(start)
-        self._observe(timings, len(readings))
-        return Outcome(
-            (prepared.image.shape[0], prepared.image.shape[1]),
-            readings,
-            timings,
-            prepared.image if keep_image else None,
-        )
+        logits = await self.classify(outcome.crops.pixels)
+        outcome.readings = self.predictor.interpret(logits, outcome.crops)
+        outcome.timings_ms["classify"] = _since(ready)
+        outcome.timings_ms["total"] = _since(start)
+        self._observe(outcome)
+        return outcome
 
-    async def classify(self, crops: Crops) -> Logits:
-        """Send crops through the network, in company if there is any."""
-        if len(crops) == 0:
-            return np.empty((0, len(self.card.labels)), np.float32)
+    async def classify(self, crops: Crops) -> Mapping[str, Logits]:
+        """Send crops through the network, together with those of other callers.
+
+        Returns:
+            As :meth:`mien.predictor.Predictor.classify`.
+        """
         step = self._settings.batch_crops
         parts = [
             await self._batcher.submit(crops[start : start + step])
-            for start in range(0, len(crops), step)
+            for start in range(0, max(len(crops), 1), step)
         ]
-        return np.concatenate(parts)
+        return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
 
     async def on_thread(self, work: Callable[[], _T]) -> _T:
         """Run CPU work in the pool; while it waits there, cancelling takes it out."""
@@ -144,7 +133,7 @@ class Engine:
         """Read an empty picture and a few empty crops, so that no caller pays for it."""
         height, width = self.card.input_hw
         image = np.full((480, 640, 3), 127, np.uint8)
-        await self.on_thread(lambda: self.predictor.detector(image))
+        await self.on_thread(lambda: self.predictor.detect(self.predictor.open(image)))
         for count in (1, self._settings.batch_crops):
             await self._run_network(np.zeros((count, height, width, 1), np.uint8))
 
@@ -161,27 +150,23 @@ class Engine:
         for pool in (self._pool, self._network):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
-    def _prepare(self, data: bytes, limits: ImageLimits) -> _Prepared:
+    def _prepare(self, data: bytes, limits: ImageLimits) -> Outcome:
         start = time.perf_counter()
-        image = decode(data, limits)
+        picture = self.predictor.open(data, limits)
         decoded = time.perf_counter()
-        faces = self.predictor.detector(image)
-        crops = self.predictor.crop(image, faces)
+        faces = self.predictor.detect(picture)
+        crops = self.predictor.crop(picture, faces)
         timings = {"decode": (decoded - start) * 1000, "detect": _since(decoded)}
-        return _Prepared(image, faces, crops, timings)
+        return Outcome(picture, crops, timings_ms=timings)
 
-    async def _run_network(self, crops: Crops) -> Logits:
+    async def _run_network(self, crops: Crops) -> Mapping[str, Logits]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._network, self.predictor.session, crops)
+        return await loop.run_in_executor(self._network, self.predictor.classify, crops)
 
-    def _readings(self, logits: Logits, faces: tuple[Face, ...]) -> tuple[Reading, ...]:
-        probabilities = softmax(logits, self.card.confidence.temperature)
-        return readings_from(probabilities, faces, self.predictor.session)
-
-    def _observe(self, timings_ms: dict[str, float], faces: int) -> None:
+    def _observe(self, outcome: Outcome) -> None:
         for stage in ("decode", "detect", "classify"):
-            self._metrics.stage_seconds.labels(stage).observe(timings_ms[stage] / 1000)
-        self._metrics.faces.inc(faces)
+            self._metrics.stage_seconds.labels(stage).observe(outcome.timings_ms[stage] / 1000)
+        self._metrics.faces.inc(len(outcome.readings))
 
 
 def _since(start: float) -> float:

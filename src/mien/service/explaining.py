@@ -7,14 +7,13 @@ callers' crops come in between, and of one picture only so many faces are explai
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from typing import Any
 
 from mien.card import ModelCard
 from mien.explain import Explanation, Occlusion
 from mien.faces import crop_corners
 from mien.service.engine import Engine, Outcome
-from mien.types import Crops, Logits
+from mien.types import Crops
 
 __all__ = ["add_explanations", "explain_faces"]
 
@@ -23,17 +22,15 @@ _DIGITS = 4  # of the probabilities in a map: 15 kB a face
 
 
 async def explain_faces(engine: Engine, outcome: Outcome, most: int) -> tuple[Explanation, ...]:
-    """Explain the first faces of a picture, at most ``most``; its image must have been kept.
+    """Explain the first faces of an image, at most ``most``.
 
     The time that this takes is added to the outcome's.
     """
-    faces = tuple(reading.face for reading in outcome.readings[:most])
-    image = outcome.image
-    if not faces or image is None:
+    crops = outcome.crops.pixels[:most]
+    if len(crops) == 0:
         return ()
     start = time.perf_counter()
     with engine.timed("explain"):
-        crops = await engine.on_thread(lambda: engine.predictor.crop(image, faces))
         found = [await _explain(engine, crops[at : at + 1]) for at in range(len(crops))]
     spent_ms = (time.perf_counter() - start) * 1000
     outcome.timings_ms["explain"] = spent_ms
@@ -63,19 +60,9 @@ def add_explanations(
 
 
 async def _explain(engine: Engine, crop: Crops) -> Explanation:
-    work = _OCCLUSION.work(crop, engine.card)
-    now = await engine.on_thread(lambda: _go_on(work, None))
-    while not isinstance(now, Explanation):
-        logits = await engine.classify(now)
-        now = await engine.on_thread(lambda logits=logits: _go_on(work, logits))
-    return now
-
-
-def _go_on(
-    work: Generator[Crops, Logits, Explanation], logits: Logits | None
-) -> Crops | Explanation:
-    """Return the next crops to read, or the explanation: no future may hold a StopIteration."""
-    try:
-        return next(work) if logits is None else work.send(logits)
-    except StopIteration as end:
-        return end.value
+    hidden = await engine.on_thread(lambda: _OCCLUSION.batch(crop))
+    logits = await engine.classify(hidden)
+    predictor, size_hw = engine.predictor, (crop.shape[1], crop.shape[2])
+    return await engine.on_thread(
+        lambda: _OCCLUSION.explanation(predictor.probabilities(logits), predictor.labels, size_hw)
+    )

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 import mien
 from mien.card import ModelCard
-from mien.confidence import softmax
 from mien.service.body import read_body
 from mien.service.deps import check_access, services_of, unless_gone, within
 from mien.service.engine import Engine
@@ -141,10 +140,10 @@ async def _infer(engine: Engine, request: Request, body: bytes) -> Response:
     header = request.headers.get(_HEADER_LENGTH)
     async with engine.admitted():
         call = await engine.on_thread(lambda: _parse(body, header, engine.card))
-        logits = await engine.classify(call.crops)
+        answers = await engine.classify(call.crops)
         arrays: dict[str, NDArray[Any]] = {
-            "logits": logits,
-            "probabilities": softmax(logits, engine.card.confidence.temperature),
+            "logits": answers[next(iter(engine.card.heads))],
+            "probabilities": engine.predictor.probabilities(answers),
         }
         return await engine.on_thread(lambda: _answer(engine.card, call, arrays))
 

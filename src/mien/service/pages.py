@@ -14,10 +14,11 @@ from starlette.staticfiles import StaticFiles
 
 from mien.card import ModelCard
 from mien.draw import colour_of
-from mien.faces import _SMALLEST_PX, _SMALLEST_SHARE
+from mien.faces import smallest_face_of
 from mien.runtime import default_model
 from mien.service.card_page import card_body
 from mien.service.deps import services_of
+from mien.service.engine import Engine
 from mien.service.errors import ServiceError, error_response
 from mien.service.templates import render, text_page
 
@@ -187,8 +188,7 @@ def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
         "imageBytes": services.settings.image_bytes,
         "coverage": card.confidence.coverage,
         "abstainBelow": card.confidence.abstain_below,
-        # what mien.faces looks for unless it is told otherwise
-        "smallestFace": {"px": _SMALLEST_PX, "fraction": 1 / _SMALLEST_SHARE},
+        "smallestFace": _smallest_face(services.engine),
     }
     text = render(
         "live.html",
@@ -197,6 +197,11 @@ def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
         settings=json.dumps(settings).replace("<", "\\u003c"),
     )
     return HTMLResponse(text, headers=headers)
+
+
+def _smallest_face(engine: Engine | None) -> dict[str, float] | None:
+    smallest = smallest_face_of(engine.predictor.detector) if engine else None
+    return smallest._asdict() if smallest else None
 
 
 async def _on_not_found(request: Request, error: HTTPException) -> Response:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from mien.card import ModelCard
 from mien.errors import ImageError
 from mien.explain import Explanation
-from mien.images import encode, probe
+from mien.images import decode, encode, probe
 from mien.service.body import read_body, read_files
 from mien.service.deps import Services, check_access, services_of, unless_gone, within
 from mien.service.engine import Engine, Outcome
@@ -130,13 +130,12 @@ async def _answer(
     services: Services, engine: Engine, request: Request, data: bytes, wanted: _Wanted
 ) -> Response:
     limits = services.settings.image_limits
-    keep = wanted.annotate or wanted.explain_faces > 0
     async with engine.admitted():
-        outcome = await engine.read(data, limits, keep_image=keep)
+        outcome = await engine.read(data, limits)
         explanations = await explain_faces(engine, outcome, wanted.explain_faces)
         if wanted.annotate:
             kind = "jpeg" if data.startswith(b"\xff\xd8\xff") else "png"
-            drawn = await engine.on_thread(lambda: _draw(engine, outcome, explanations, kind))
+            drawn = await engine.on_thread(lambda: _draw(engine, data, outcome, explanations, kind))
             return Response(drawn, media_type=f"image/{kind}")
     content = _picture(outcome)
     if wanted.explain_faces:
@@ -237,7 +236,7 @@ def _head(request: Request, engine: Engine) -> dict[str, Any]:
 
 
 def _picture(outcome: Outcome) -> dict[str, Any]:
-    height, width = outcome.size_hw
+    height, width = outcome.picture.size_hw
     return {
         "width": width,
         "height": height,
@@ -247,16 +246,15 @@ def _picture(outcome: Outcome) -> dict[str, Any]:
 
 
 def _draw(
-    engine: Engine, outcome: Outcome, explanations: Sequence[Explanation], kind: str
+    engine: Engine, data: bytes, outcome: Outcome, explanations: Sequence[Explanation], kind: str
 ) -> bytes:
     from mien.draw import annotate
     from mien.heatmap import lay_over
 
-    if outcome.image is None:
-        raise RuntimeError("the picture was not kept")
     with engine.timed("encode"):
         faces = [reading.face for reading in outcome.readings[: len(explanations)]]
-        ground = lay_over(outcome.image, faces, explanations, engine.card.geometry)
+        image = decode(data) if outcome.picture.scale_xy != (1, 1) else outcome.picture.pixels
+        ground = lay_over(image, faces, explanations, engine.card.geometry)
         drawn = annotate(ground, outcome.readings)
         return encode(drawn, "jpeg" if kind == "jpeg" else "png")
 

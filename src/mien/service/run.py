@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from mien.errors import ConfigError
 from mien.hosts import is_loopback
 from mien.predictor import Predictor
-from mien.service.app import create_app, open_predictor
+from mien.service.app import create_app, predictor_of
 from mien.service.deps import Services
 from mien.service.logs import configure
 from mien.service.settings import Settings
@@ -80,7 +80,7 @@ def serve(
         ModelError: the weights cannot be used.
     """
     check_binding(settings)
-    predictor = (make_predictor or open_predictor)(settings)
+    predictor = (make_predictor or predictor_of)(settings)
     configure(settings.log_level)
     server = make_server(settings, lambda _: predictor)
     with _bind(settings) as listener:

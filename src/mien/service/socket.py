@@ -213,7 +213,7 @@ class Conversation:
 
     def _start_reading(self) -> None:
         self.state = State.STREAMING
-        rules = TrackingRules(self._engine.card.confidence)
+        rules = TrackingRules(self._engine.predictor.calibration)
         self._tracker = Tracker(rules if self._hello.smooth else replace(rules, smooth_s=0.0))
         self._reader = asyncio.create_task(self._read_frames(), name="socket-reader")
 
@@ -243,7 +243,7 @@ class Conversation:
         return self._answer(frame, replace(outcome, readings=readings))
 
     def _answer(self, frame: Frame, outcome: Outcome) -> dict[str, Any]:
-        height, width = outcome.size_hw
+        height, width = outcome.picture.size_hw
         faces = [reading_to_dict(reading) for reading in outcome.readings]
         if not self._hello.landmarks:
             faces = [{**face, "landmarks": []} for face in faces]

@@ -185,7 +185,7 @@ def cross_adapted(
             on_layer(done * layers + layer, 2 * layers)
 
         adapted, _ = adapt(model, crops[~read], prior=prior, seed=seed, on_layer=count)
-        logits[read] = classify(KerasSession.of(adapted, card), crops[read])
+        logits[read] = classify(KerasSession(adapted, card), crops[read])
     return logits
 
 

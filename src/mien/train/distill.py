@@ -31,12 +31,13 @@ from numpy.typing import NDArray
 from mien.card import sha256_of
 from mien.confidence import softmax
 from mien.errors import ConfigError
+from mien.runtime import open_session
 from mien.train import nets
 from mien.train.augment import moved
 from mien.train.data import Dataset
 from mien.train.devices import Devices
 from mien.train.files import replacing
-from mien.train.session import load_network, open_any_session
+from mien.train.session import load_network
 
 __all__ = ["Targets", "Watching", "blend", "mean_answers", "teacher_answers"]
 
@@ -176,9 +177,9 @@ def _answers(
     place: tuple[int, int],
 ) -> Targets:
     """Ask one teacher, or find what it answered before."""
-    sessions = {"emotion": open_any_session(teacher)}
+    sessions = {"emotion": open_session(teacher)}
     for head in sessions["emotion"].card.heads:
-        sessions[head] = open_any_session(teacher, head=head)
+        sessions[head] = open_session(teacher, head=head)
     sessions = {head: session for head, session in sessions.items() if head in heads}
     key = hashlib.blake2b(
         f"{sha256_of(teacher)} {dataset.fingerprint()} {sorted(sessions)}".encode(), digest_size=16

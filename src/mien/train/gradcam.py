@@ -20,7 +20,7 @@ from PIL.Image import Resampling, fromarray
 from mien.card import ModelCard
 from mien.confidence import softmax
 from mien.errors import ConfigError
-from mien.explain import Explanation, Heatmap, cover, region_of
+from mien.explain import Explanation, Heatmap, column_of, cover, region_of
 from mien.runtime import check_crops
 from mien.train.nets import logits_of
 from mien.types import Crops
@@ -55,7 +55,7 @@ class GradCam:
     def __call__(self, crops: Crops, label: str | None = None) -> tuple[Explanation, ...]:
         """Explain the label of each crop; see :func:`mien.explain.explain`."""
         check_crops(crops, self.card)
-        column = None if label is None else _column(self.card, label)
+        column = None if label is None else column_of(label, self.card)
         return tuple(self._explain(crops[at : at + 1], column) for at in range(len(crops)))
 
     def _explain(self, crop: Crops, column: int | None) -> Explanation:
@@ -131,11 +131,3 @@ def _with_maps(model: keras.Model) -> list[Any]:
     return [
         layer for layer, shape in shapes if len(shape) == 4 and shape[1:3] != model.input.shape[1:3]
     ]
-
-
-def _column(card: ModelCard, label: str) -> int:
-    if label not in card.labels:
-        raise ConfigError(
-            f"{card.name} has no label '{label}': choose one of {', '.join(card.labels)}"
-        )
-    return card.labels.index(label)

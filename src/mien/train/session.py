@@ -11,32 +11,26 @@ from numpy.typing import NDArray
 
 from mien.card import ModelCard, card_path, read_card, sha256_of
 from mien.errors import MissingExtra, ModelError
-from mien.runtime import Session, check_crops, open_session
+from mien.runtime import check_crops
 from mien.types import Crops, Logits
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["KerasSession", "load_network", "open_any_session"]
+__all__ = ["KerasSession", "load_network", "open_keras"]
 
 
-def open_any_session(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    head: str | None = None,
-    device: str = "auto",
-    threads: int = 0,
-) -> Session:
-    """Open what :func:`mien.runtime.open_session` opens, and ``.keras`` files too.
+def open_keras(path: Path, card: ModelCard, device: str, threads: int) -> KerasSession:
+    """Open a ``.keras`` file: the entry point ``keras`` of the group ``mien.sessions``.
 
-    Keras chooses device and threads itself: for a ``.keras`` file both are ignored.
+    Keras chooses device and threads itself: both are ignored.
 
     Raises:
-        ModelError, ConfigError, MissingExtra: as :func:`mien.runtime.open_session`.
+        ModelError: the file is damaged, or does not match its card.
+        MissingExtra: Keras is not installed.
     """
-    if path is None or Path(path).suffix != ".keras":
-        return open_session(path, head=head, device=device, threads=threads)
-    return KerasSession(Path(path), head)
+    network, _ = load_network(path)
+    return KerasSession(network, card)
 
 
 def load_network(path: Path) -> tuple[keras.Model, ModelCard]:
@@ -48,6 +42,7 @@ def load_network(path: Path) -> tuple[keras.Model, ModelCard]:
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file; check the path")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
     try:
         import keras
     except ImportError:
@@ -69,30 +64,20 @@ class KerasSession:
     Any thread may call it.
     """
 
-    def __init__(self, path: Path, head: str | None = None) -> None:
-        model, card = load_network(path)
-        self._use(model, card.with_head(head) if head else card)
-
-    @classmethod
-    def of(cls, model: keras.Model, card: ModelCard) -> KerasSession:
-        """Return a session over a network in memory; it sees changes of the weights.
+    def __init__(self, network: keras.Model, card: ModelCard) -> None:
+        """Make a session over a network in memory; it sees changes of the weights.
 
         Raises:
             ModelError: the network has no layer for the card's default head.
         """
-        session = cls.__new__(cls)
-        session._use(model, card)
-        return session
-
-    def _use(self, model: keras.Model, card: ModelCard) -> None:
         from mien.train.nets import logits_of
 
         self.card = card
         self._head = next(iter(card.heads))
-        self._model = logits_of(model)
+        self._model = logits_of(network)
         if self._head not in self._model.output:
             raise ModelError(
-                f"the network '{model.name}' has no layer '{self._head}_logits', which its "
+                f"the network '{network.name}' has no layer '{self._head}_logits', which its "
                 "card names"
             )
 

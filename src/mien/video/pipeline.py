@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from mien.errors import ConfigError, VideoError
+from mien.images import Picture
 from mien.predictor import Predictor
 from mien.tracking import Tracker, TrackingRules
-from mien.types import Image, Reading
+from mien.types import Face, Image, Reading
 from mien.video.source import Frame, Source, VideoFile
 
 __all__ = ["FollowOptions", "FrameReadings", "Outcome", "Output", "follow", "run"]
@@ -113,27 +114,32 @@ def follow(
         MissingExtra: a package for following is not installed.
     """
     options = options or FollowOptions()
-    confidence = predictor.session.card.confidence
+    confidence = predictor.calibration
     tracker = Tracker(TrackingRules(confidence, smooth_s=options.smooth_s))
     searched_s = float("-inf")
     while True:
         frame, decode_ms = _timed(lambda: next(frames, None))
         if frame is None:
             return
-        image, time_s = frame.image, frame.time_s
+        picture, time_s = predictor.open(frame.image), frame.time_s
         if options.every is not None:
             searched = frame.index % options.every == 0
         else:
             searched = time_s - searched_s >= _SEARCH_EVERY_S - _TOLERANCE_S
         if searched:
             searched_s = time_s
-            faces, detect_ms = _timed(lambda: predictor.detector(image))  # noqa: B023
+            faces, detect_ms = _timed(lambda: predictor.detect(picture))  # noqa: B023
         else:
             faces, detect_ms = tracker.expected(time_s), 0.0
-        (found,), read_ms = _timed(lambda: predictor.read_faces([image], [faces]))  # noqa: B023
+        found, read_ms = _timed(lambda: _read(predictor, picture, faces))  # noqa: B023
         readings = tracker.follow(found, time_s, searched=searched)
         timings_ms = {"decode": decode_ms, "detect": detect_ms, "read": read_ms}
-        yield FrameReadings(frame.index, time_s, image, readings, timings_ms)
+        yield FrameReadings(frame.index, time_s, frame.image, readings, timings_ms)
+
+
+def _read(predictor: Predictor, picture: Picture, faces: Sequence[Face]) -> tuple[Reading, ...]:
+    crops = predictor.crop(picture, faces)
+    return predictor.interpret(predictor.classify(crops), crops)
 
 
 def run(

@@ -12,9 +12,8 @@ from pathlib import Path
 import streamlit as st
 
 from mien.errors import MienError
-from mien.faces import CenterFace
-from mien.predictor import Predictor
-from mien.runtime import Session, default_model, open_session
+from mien.predictor import Predictor, open_predictor
+from mien.runtime import default_model
 from mien.webapp.notice import BRIEF, NOTICE
 from mien.webapp.tabs import batch, live, model, photo, video
 
@@ -23,19 +22,13 @@ __all__ = ["build_predictor", "main"]
 _TABS = ("Photo", "Live", "Batch", "Video", "Model")
 
 
-def build_predictor(
-    model_path: Path, open_model: Callable[..., Session] = open_session
-) -> Predictor:
-    """Open the detector and a model.
-
-    Args:
-        open_model: as :func:`mien.runtime.open_session`; one that opens more formats, say.
+def build_predictor(model_path: Path) -> Predictor:
+    """Open the detector and a model: one thread each, since tabs work side by side.
 
     Raises:
         ModelError: the weights cannot be used.
     """
-    # one thread each: camera, batch and video may run side by side
-    return Predictor(CenterFace(threads=1), open_model(model_path, threads=1))
+    return open_predictor(model_path, threads=1)
 
 
 def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
@@ -59,7 +52,7 @@ def main(make_predictor: Callable[[Path], Predictor] = build_predictor) -> None:
         lambda: live.show(predictor),
         lambda: batch.show(predictor),
         lambda: video.show(predictor),
-        lambda: model.show(predictor.session.card, model_path),
+        lambda: model.show(predictor.card, model_path),
     )
     for tab, show in zip(st.tabs(_TABS), tabs, strict=True):
         with tab:

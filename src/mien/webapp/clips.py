@@ -158,7 +158,7 @@ def read_clip(name: str, data: bytes, predictor: Predictor) -> Callable[[JobStat
 def _run(path: Path, predictor: Predictor, state: JobState) -> tuple[Outcome, tuple[Person, ...]]:
     source = open_source(str(path), limits=_LIMITS)
     state.report(0, source.info.frames or 0)
-    labels = predictor.session.card.labels
+    labels = predictor.labels
     timeline = Timeline(Story(labels, frame_s=1 / (source.info.fps or 25)))
     outputs = [
         VideoWriter(path.with_name("annotated.mp4"), source),

@@ -14,8 +14,8 @@ from typing import Any
 
 import streamlit as st
 
-from mien.card import ModelCard
 from mien.draw import colour_of
+from mien.predictor import Predictor
 
 __all__ = ["component", "join_modules", "look_of"]
 
@@ -44,13 +44,13 @@ def component(name: str) -> Callable[..., Any]:
     return mount
 
 
-def look_of(card: ModelCard) -> dict[str, Any]:
-    """Return what every component needs of the card: colours by label, and its promises."""
+def look_of(predictor: Predictor) -> dict[str, Any]:
+    """Return what every component needs: colours by label, and the calibration's promises."""
     return {
-        "colours": {label: colour_of(label) for label in card.labels},
+        "colours": {label: colour_of(label) for label in predictor.labels},
         "terms": {
-            "coverage": card.confidence.coverage,
-            "abstainBelow": card.confidence.abstain_below,
+            "coverage": predictor.calibration.coverage,
+            "abstainBelow": predictor.calibration.abstain_below,
         },
     }
 

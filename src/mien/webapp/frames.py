@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mien.errors import BrokenImage, ImageError, MienError
-from mien.images import WEB_FORMATS, ImageLimits, decode
+from mien.images import WEB_FORMATS, ImageLimits
 from mien.predictor import Predictor
 from mien.tracking import Tracker
 from mien.wire import reading_to_dict
@@ -35,11 +35,11 @@ def answer_frame(
         :mod:`mien.wire`; or with ``error``, in words.
     """
     try:
-        image = decode(_bytes_of(frame.get("jpeg")), FRAME_LIMITS)
-        readings = tracker.follow(predictor.read(image), time_s)
+        result = predictor.predict(_bytes_of(frame.get("jpeg")), limits=FRAME_LIMITS)
+        readings = tracker.follow(result.readings, time_s)
     except MienError as error:
         return {"id": frame.get("id"), "error": str(error)}
-    height, width = image.shape[:2]
+    height, width = result.size_hw
     return {
         "id": frame.get("id"),
         "width": width,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +12,17 @@ from PIL.Image import Resampling, fromarray
 from mien.draw import annotate
 from mien.errors import MienError
 from mien.faces import thumbnail
-from mien.images import ImageLimits, decode, encode
+from mien.images import ImageLimits, encode
 from mien.predictor import Predictor
-from mien.types import CROP_HW, Crops, Image, Reading
+from mien.types import Crops, Image, Reading
 
-__all__ = ["JPEG_QUALITY", "Kept", "PictureResult", "key_of", "read_picture"]
+__all__ = ["JPEG_QUALITY", "Kept", "PictureResult", "key_of", "read_picture", "shown_on"]
 
 # Half of what the core takes: several people's pictures may be in memory at once.
 _LIMITS = ImageLimits(max_pixels=50_000_000)
 
 _SHOWN_PX = 1600  # the longer side of the annotated picture: what a page or a slide shows
-_THUMB_PX = 2 * CROP_HW[0]
+_THUMB_PX = 96
 JPEG_QUALITY = 88  # of every picture on the page
 
 
@@ -74,17 +75,27 @@ def read_picture(
         keep: what is needed to explain the readings later.
     """
     try:
-        image = decode(data, _LIMITS)
-        readings = predictor.read(image)
+        picture = predictor.open(data, _LIMITS)
+        crops = predictor.crop(picture, predictor.detect(picture))
+        readings = predictor.interpret(predictor.classify(crops), crops)
     except MienError as error:
         return PictureResult(name, error=error)
-    annotated = encode(_fit(annotate(image, readings)), quality=JPEG_QUALITY)
-    thumbs = tuple(encode(thumbnail(image, reading.face, _THUMB_PX)) for reading in readings)
-    kept = None
-    if keep:
-        crops = predictor.crop(image, tuple(reading.face for reading in readings))
-        kept = Kept(encode(_fit(image), quality=JPEG_QUALITY), crops)
-    return PictureResult(name, image.shape[:2], readings, annotated, thumbs, kept=kept)
+    photo = _fit(picture.pixels)
+    annotated = encode(
+        annotate(photo, shown_on(photo, readings, picture.size_hw)), quality=JPEG_QUALITY
+    )
+    thumbs = tuple(
+        encode(thumbnail(picture.pixels, reading.face, _THUMB_PX))
+        for reading in shown_on(picture.pixels, readings, picture.size_hw)
+    )
+    kept = Kept(encode(photo, quality=JPEG_QUALITY), crops.pixels) if keep else None
+    return PictureResult(name, picture.size_hw, readings, annotated, thumbs, kept=kept)
+
+
+def shown_on(image: Image, readings: Sequence[Reading], size_hw: tuple[int, int]) -> list[Reading]:
+    """Return readings of an image of ``size_hw`` in the pixels of a smaller form of it."""
+    by_xy = image.shape[1] / size_hw[1], image.shape[0] / size_hw[0]
+    return [reading.scaled(by_xy) for reading in readings]
 
 
 def _fit(image: Image) -> Image:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mien.draw import annotate
 from mien.explain import explain, in_words
 from mien.heatmap import lay_over, tile
 from mien.images import decode, encode
 from mien.predictor import Predictor
-from mien.types import Box, Face, Point, Reading
-from mien.webapp.pictures import JPEG_QUALITY, PictureResult
+from mien.webapp.pictures import JPEG_QUALITY, PictureResult, shown_on
 
 __all__ = ["MOST_FACES", "Reasons", "explain_picture"]
 
@@ -41,12 +40,11 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
     """Explain a picture that was read with ``keep``."""
     if result.kept is None or not result.readings:
         return Reasons()
-    geometry = predictor.session.card.geometry
+    geometry = predictor.card.geometry
     crops = result.kept.crops[:MOST_FACES]
-    explanations = explain(predictor.session, crops)
+    explanations = explain(predictor, crops)
     photo = decode(result.kept.photo)
-    scale = photo.shape[1] / result.size_hw[1]
-    shown = [_scaled(reading, scale) for reading in result.readings]
+    shown = shown_on(photo, result.readings, result.size_hw)
     faces = [reading.face for reading in shown[:MOST_FACES]]
     ground = lay_over(photo, faces, explanations, geometry)
     return Reasons(
@@ -60,14 +58,6 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
             for why, reading in zip(explanations, result.readings, strict=False)
         ),
     )
-
-
-def _scaled(reading: Reading, scale: float) -> Reading:
-    """Return the reading in the pixels of the picture that is shown."""
-    face = reading.face
-    box = Box(*(round(side * scale) for side in face.box))
-    points = tuple(Point(x * scale, y * scale) for x, y in face.landmarks)
-    return replace(reading, face=Face(box, face.score, points))
 
 
 def _sentence(words: str) -> str:

@@ -119,7 +119,7 @@ class _Network:
         self.probe: Probe = generated_probe() if dataset is None else held_out_probe(card, dataset)
         self._path, self._dataset = path, dataset
         self._sessions: list[Session] = [
-            KerasSession.of(model, card.with_head(head)) for head in card.heads
+            KerasSession(model, card.with_head(head)) for head in card.heads
         ]
         self._answers: list[Probabilities] = [
             answers(session, self.probe) for session in self._sessions

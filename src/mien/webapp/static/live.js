@@ -160,7 +160,8 @@ class View {
     const now = performance.now();
     this.shown = [...this.shown.filter((time) => time > now - 3000), now];
     const span = now - this.shown[0];
-    const rate = span > 300 ? `${((this.shown.length - 1) / (span / 1000)).toFixed(0)} frames/s, ` : "";
+    const perSecond = (this.shown.length - 1) / (span / 1000);
+    const rate = span > 300 ? `${perSecond.toFixed(perSecond < 3 ? 1 : 0)} frames/s, ` : "";
     this.find(".stats").textContent = `${rate}${latencyMs.toFixed(0)} ms`;
   }
 

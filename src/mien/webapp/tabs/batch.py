@@ -94,7 +94,7 @@ def _take_over(job: Job[list[PictureResult]]) -> None:
 
 
 def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
-    labels = predictor.session.card.labels
+    labels = predictor.labels
     faces = [reading for each in results for reading in each.readings]
     failed = sum(each.error is not None for each in results)
     figures = st.columns(4)
@@ -116,6 +116,8 @@ def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
 
 def _show_table(results: list[PictureResult], labels: tuple[str, ...]) -> None:
     table = DataFrame(overview(results), columns=OVERVIEW_COLUMNS)
+    table["confidence"] *= 100
+    table = table.fillna({name: "" for name in OVERVIEW_COLUMNS if name != "confidence"})
     plates = {
         label: f"background-color: {colour_of(label)}; color: {ink_on(label)}" for label in labels
     }
@@ -128,9 +130,9 @@ def _show_table(results: list[PictureResult], labels: tuple[str, ...]) -> None:
             "image": st.column_config.TextColumn("Photo", width="small"),
             "expression": st.column_config.TextColumn("Expression", width=100),
             "confidence": st.column_config.ProgressColumn(
-                "Confidence", min_value=0, max_value=1, format="percent", width=120
+                "Confidence", min_value=0, max_value=100, format="%d %%", width=120
             ),
-            "note": st.column_config.TextColumn("Note", width="small"),
+            "note": st.column_config.TextColumn("Note", width="medium"),
             "likely": st.column_config.TextColumn("Prediction set"),
         },
     )

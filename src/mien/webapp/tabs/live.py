@@ -24,7 +24,7 @@ _KEY, _TRACKER, _ANSWER = "mien_live", "mien_live_tracker", "mien_live_answer"
 def show(predictor: Predictor) -> None:
     """Show the camera with boxes and bars; it starts when the person says so."""
     _live(predictor)
-    st.html(swatches(predictor.session.card.labels))
+    st.html(swatches(predictor.labels))
 
 
 @st.fragment
@@ -32,7 +32,7 @@ def _live(predictor: Predictor) -> None:
     draw = component("live")
     draw(
         key=_KEY,
-        data={**look_of(predictor.session.card), "answer": st.session_state.get(_ANSWER)},
+        data={**look_of(predictor), "answer": st.session_state.get(_ANSWER)},
         on_frame_change=lambda: _answer(predictor),
     )
 
@@ -44,6 +44,6 @@ def _answer(predictor: Predictor) -> None:
         return
     tracker = st.session_state.get(_TRACKER)
     if tracker is None or frame.get("first"):
-        tracker = Tracker(TrackingRules(predictor.session.card.confidence))
+        tracker = Tracker(TrackingRules(predictor.calibration))
         st.session_state[_TRACKER] = tracker
     st.session_state[_ANSWER] = answer_frame(frame, predictor, tracker, time.monotonic())

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from mien.faces import _SMALLEST_PX, _SMALLEST_SHARE
+from mien.faces import smallest_face_of
 from mien.images import IMAGE_ENDINGS
 from mien.predictor import Predictor
 from mien.webapp.components import component, look_of
@@ -164,7 +164,7 @@ def _follow_reading() -> None:
 
 
 def _offer_downloads(album: _Album, predictor: Predictor) -> None:
-    results, labels = list(album.values()), predictor.session.card.labels
+    results, labels = list(album.values()), predictor.labels
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",
@@ -216,7 +216,7 @@ def _show_photo(
             st.error(sentence(str(result.error)))
             return
         if not result.readings:
-            st.html(_no_face(result))
+            st.html(_no_face(result, predictor))
             return
         draw = component("photo")
         draw(key=f"mien_photo_{key}", data=_shown(result, predictor, reasons))
@@ -245,21 +245,20 @@ def _shown(result: PictureResult, predictor: Predictor, reasons: Reasons) -> dic
         face["reason"] = {"image": data_uri(tile), "words": words}
     plain = result.kept.photo if result.kept else result.annotated
     return {
-        **look_of(predictor.session.card),
+        **look_of(predictor),
         "name": result.name,
         "image": data_uri(reasons.ground or plain),
         "reading": {"width": width, "height": height, "faces": faces},
     }
 
 
-def _no_face(result: PictureResult) -> str:
+def _no_face(result: PictureResult, predictor: Predictor) -> str:
     height, width = result.size_hw
-    smallest = max(_SMALLEST_PX, min(height, width) / _SMALLEST_SHARE)
-    return empty_state(
-        "No face found",
-        f"Faces that look towards the camera are found from about {smallest:.0f} pixels on in a "
-        f"photo of {width} × {height}.",
-    )
+    words = "mien looks for faces that look towards the camera"
+    if smallest := smallest_face_of(predictor.detector):
+        least_px = max(smallest.px, smallest.fraction * min(height, width))
+        words += f", from about {least_px:.0f} pixels on in a photo of {width} × {height}"
+    return empty_state("No face found", f"{words}.")
 
 
 def _plain(name: str) -> str:

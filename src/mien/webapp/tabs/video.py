@@ -85,7 +85,7 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
     player.video(str(result.video))
     if result.people:
         rows = [_row(person) for person in result.people]
-        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.session.card.labels))
+        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.labels))
         _seek_on_click()
         st.caption(
             f"{len(rows)} {'person' if len(rows) == 1 else 'people'}: how long each was seen, and "

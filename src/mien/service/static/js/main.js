@@ -88,7 +88,8 @@ function countFrame() {
   const now = performance.now();
   state.shown = [...state.shown.filter((time) => time > now - 2000), now];
   const span = now - state.shown[0];
-  if (span > 200) byId("fps").textContent = Math.round((state.shown.length - 1) / (span / 1000));
+  const rate = (state.shown.length - 1) / (span / 1000);
+  if (span > 200) byId("fps").textContent = rate.toFixed(rate < 3 ? 1 : 0);
 }
 
 async function watch(signal) {

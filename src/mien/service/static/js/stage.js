@@ -91,11 +91,12 @@ export class Stage {
     byId("empty").hidden = !words;
   }
 
-  #noFace(reading) {
+  #noFace({ width, height }) {
+    const words = "No face found. mien looks for faces that look towards the camera";
+    if (!this.settings.smallestFace) return `${words}.`;
     const { px, fraction } = this.settings.smallestFace;
-    const smallest = Math.ceil(Math.max(px, Math.min(reading.width, reading.height) * fraction));
-    return `No face found. Faces that look towards the camera are found from about ${smallest} pixels on`
-      + ` in an image of ${reading.width} × ${reading.height}.`;
+    const smallest = Math.round(Math.max(px, Math.min(width, height) * fraction));
+    return `${words}, from about ${smallest} pixels on in an image of ${width} × ${height}.`;
   }
 
   #describe() {

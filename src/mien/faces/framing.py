@@ -1,0 +1,178 @@
+"""Framing: how a face is cut out of its image, as the network was trained to see faces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Resampling, Transform, fromarray
+
+from mien.faces.detector import require_rgb
+from mien.types import CROP_HW, CropGeometry, Crops, Face, Image, Point
+
+__all__ = ["FaceCrops", "crop_corners", "crop_faces", "thumbnail"]
+
+# At most this many samples a side are averaged for a pixel of a crop: more change nothing
+# that can be seen, and so the time does not grow with the face.
+_MAX_SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceCrops:
+    """What the network sees, with the faces that it was cut from.
+
+    Attributes:
+        pixels: uint8 (N, h, w, 1), grey, in the order of the faces; N may be 0.
+        faces: in coordinates of the full image.
+    """
+
+    pixels: Crops
+    faces: tuple[Face, ...]
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+
+def crop_faces(
+    image: Image,
+    faces: Sequence[Face],
+    geometry: CropGeometry,
+    size_hw: tuple[int, int] | None = None,
+) -> Crops:
+    """Cut faces out of an RGB image as squares, in grey, at the network's size.
+
+    A face that has landmarks is turned upright. Each pixel is the mean of the source pixels
+    under it; beyond the image, its border is repeated. Grey is luma by ITU-R BT.601.
+
+    Args:
+        size_hw: the size that the faces' coordinates refer to, where ``image`` is a reduced
+            form of it; the image's own if ``None``.
+
+    Returns:
+        uint8 (N, 48, 48, 1) in the order of the faces, C-contiguous; N may be 0.
+
+    Raises:
+        InputError: the image is not uint8 (H, W, 3).
+    """
+    require_rgb(image)
+    full_h, full_w = size_hw or image.shape[:2]
+    scale_xy = np.array([image.shape[1] / full_w, image.shape[0] / full_h])
+    crops = np.empty((len(faces), *CROP_HW, 1), np.uint8)
+    for crop, face in zip(crops, faces, strict=True):
+        crop[..., 0] = _cut(image, _square(face, geometry).scaled(scale_xy))
+    return crops
+
+
+def crop_corners(face: Face, geometry: CropGeometry) -> tuple[Point, Point, Point, Point]:
+    """Return where the corners of a face's crop lie in its image, and maybe outside of it.
+
+    They are in the order of the upright crop: top left, top right, bottom right, bottom left.
+    """
+    square = _square(face, geometry)
+    centre, x, y = square.centre, square.right / 2, square.down / 2
+    corners = (centre - x - y, centre + x - y, centre + x + y, centre - x + y)
+    top_left, top_right, bottom_right, bottom_left = (Point(*each.tolist()) for each in corners)
+    return top_left, top_right, bottom_right, bottom_left
+
+
+def thumbnail(image: Image, face: Face, side_px: int, *, room: float = 1.0) -> Image:
+    """Return the square around a face's box, ``room`` times as large, as a picture to show.
+
+    Returns:
+        uint8 (side_px, side_px, 3); beyond the image, its border is repeated.
+    """
+    box, limits = face.box, image.shape[:2]
+    side = max(round(max(box.w, box.h) * room), 1)
+    starts = (box.y + (box.h - side) // 2, box.x + (box.w - side) // 2)
+    rows, columns = (
+        np.clip(np.linspace(start, start + side - 1, min(side, 4 * side_px)), 0, limit - 1)
+        for start, limit in zip(starts, limits, strict=True)
+    )
+    part = image[rows.round().astype(int)[:, None], columns.round().astype(int)]
+    return np.asarray(fromarray(part).resize((side_px, side_px), Resampling.BOX))
+
+
+@dataclass(frozen=True, slots=True)
+class _Square:
+    """A turned square in pixels: its centre, and its sides along rows and columns, as xy."""
+
+    centre: NDArray[np.float64]
+    right: NDArray[np.float64]
+    down: NDArray[np.float64]
+
+    @property
+    def span(self) -> float:
+        """The longer side."""
+        return float(max(np.hypot(*self.right), np.hypot(*self.down)))
+
+    def scaled(self, by_xy: NDArray[np.float64]) -> _Square:
+        """Return it in an image of another size."""
+        return _Square(self.centre * by_xy, self.right * by_xy, self.down * by_xy)
+
+
+def _cut(image: Image, square: _Square) -> NDArray[np.uint8]:
+    """Return the square in grey (48, 48)."""
+    part, square = _around(image, square)
+    per_pixel = min(max(1, math.ceil(square.span / CROP_HW[0])), _MAX_SAMPLES)
+    samples = CROP_HW[0] * per_pixel
+    step_x, step_y = square.right / samples, square.down / samples
+    corner = square.centre - (square.right + square.down) / 2
+    sampled = fromarray(part).transform(
+        (samples, samples),
+        Transform.AFFINE,
+        (step_x[0], step_y[0], corner[0], step_x[1], step_y[1], corner[1]),
+        Resampling.BILINEAR,
+    )
+    return np.asarray(sampled.reduce(per_pixel))
+
+
+def _square(face: Face, geometry: CropGeometry) -> _Square:
+    box, roll = face.box, _roll(face)
+    side = max(box.w, box.h)
+    right = np.array([math.cos(roll), math.sin(roll)])
+    down = np.array([-right[1], right[0]])
+    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * geometry.shift_y
+    span = side * geometry.scale
+    return _Square(centre, right * span, down * span)
+
+
+def _around(image: Image, square: _Square) -> tuple[NDArray[np.uint8], _Square]:
+    """Return what a square of any roll can touch, in grey, and the square in its pixels.
+
+    Outside the image it is the nearest border pixels. A large square is shrunk to what is
+    sampled at most, so that neither a face's size nor a box far too large costs memory.
+    """
+    limits = np.array(image.shape[1::-1])
+    reach = square.span / math.sqrt(2) + 2
+    # Beyond its reach outside the image, a square holds border pixels alone wherever it lies.
+    centre = np.clip(square.centre, -reach, limits + reach)
+    start = np.clip(np.floor(centre - reach), 0, limits - 1).astype(np.int64)
+    end = np.clip(np.ceil(centre + reach), start + 1, limits).astype(np.int64)
+    grey = fromarray(image[start[1] : end[1], start[0] : end[0]]).convert("L")
+
+    shrink = max(1, int(square.span / (CROP_HW[0] * _MAX_SAMPLES)))
+    moved = _Square((centre - start) / shrink, square.right / shrink, square.down / shrink)
+    reach = moved.span / math.sqrt(2) + 2
+    inside = np.asarray(grey.reduce(shrink))
+    before = np.maximum(np.ceil(reach - moved.centre), 0).astype(int)
+    after = np.maximum(np.ceil(moved.centre + reach - inside.shape[::-1]), 0).astype(int)
+    widths = ((before[1], after[1]), (before[0], after[0]))
+    padded = np.pad(inside, widths, mode="edge")
+    return padded, _Square(moved.centre + before, moved.right, moved.down)
+
+
+def _roll(face: Face) -> float:
+    """Return by how much a face leans, in radians, clockwise on the screen.
+
+    The eyes, the mouth and the line between them vote. By the eyes alone, faces turned by
+    known 30 degrees were measured 2 to 4 degrees too low, and less surely.
+    """
+    if len(face.landmarks) < 5:
+        return 0.0
+    right_eye, left_eye, _, right_mouth, left_mouth = np.array(face.landmarks[:5])
+    across = left_eye - right_eye + left_mouth - right_mouth
+    down = (right_mouth + left_mouth - right_eye - left_eye) / 2
+    return math.atan2(across[1] - down[0], across[0] + down[1])
