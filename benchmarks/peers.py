@@ -84,7 +84,7 @@ def save_crops(data: Path, folder: Path, rows: int | None) -> dict[str, str]:
     """Write the test rows where both environments can read them; return the files."""
     import numpy as np
 
-    from mien.train.data import load
+    from mien.data import load
 
     dataset = load(data)
     chosen = np.flatnonzero(dataset.split != "Training")

@@ -24,9 +24,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from mien.data import load
 from mien.runtime import LiteRtSession, OnnxSession
 from mien.train import nets
-from mien.train.data import load
 from mien.train.onnx_graph import write_onnx
 from mien.train.optimise.checks import Probe, answers, compare, held_out_probe
 from mien.train.optimise.litert import write_litert

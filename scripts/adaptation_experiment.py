@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.train import data
-from mien.train.adapt import PRIOR, adapt, compare
-from mien.train.evaluate import classify
+from mien import data
+from mien.evaluation.comparison import compare
+from mien.evaluation.evaluate import classify
+from mien.train.adapt import PRIOR, adapt
 from mien.train.session import KerasSession, load_network
 from mien.types import Crops
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data import hold_out, load
+from mien.evaluation.metrics import accuracy_and_loss
 from mien.runtime import open_session
-from mien.train.data import hold_out, load
 from mien.train.distill import mean_answers, teacher_answers
-from mien.train.metrics import accuracy_and_loss
 from mien.train.pool import pool, vote_opinion
 
 

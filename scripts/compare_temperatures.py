@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.confidence import expected_calibration_error, softmax
+from mien.data import Dataset, hold_out, load
+from mien.evaluation.audit import OPINIONS
+from mien.evaluation.evaluate import classify, truth_of
+from mien.evaluation.metrics import ece_by_chance
 from mien.runtime import open_session
-from mien.train.audit import OPINIONS
-from mien.train.data import Dataset, hold_out, load
-from mien.train.evaluate import classify, truth_of
-from mien.train.metrics import ece_by_chance
 
 REPEATS = 100
 TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(2.0), 139))  # 1 % apart

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data import hold_out, load
+from mien.evaluation.evaluate import classify
+from mien.evaluation.metrics import accuracy_and_loss
 from mien.runtime import open_session
 from mien.train.augment import moved
-from mien.train.data import hold_out, load
-from mien.train.evaluate import classify
-from mien.train.metrics import accuracy_and_loss
 from mien.types import Logits
 
 MOVES = ((0, 0), (0, 1), (1, 0), (1, 1))

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import data
 from mien.faces import CenterFace, crop_faces
-from mien.train import data
 from mien.types import CropGeometry, Face, Image
 
 CANVAS_PX = 256

@@ -22,10 +22,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from mien.card import ModelCard
+from mien.data import load
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.report import write_report
 from mien.runtime import FakeSession
-from mien.train.data import load
-from mien.train.evaluate import evaluate
-from mien.train.report import write_report
 from mien.types import EMOTIONS, Crops, Logits
 
 NETWORK = "fer/data/emotion_model_quantized.tflite"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.support.drawn import write_csvs
 
+from mien.data import Dataset, join_votes, read_csv
 from mien.images import read
 from mien.types import Image
 
 ROOT = Path(__file__).parents[1]
+#: What is not part of the project: FER2013 and FER+.
+DATA = Path(os.environ.get("MIEN_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -33,19 +38,31 @@ def astronaut() -> Image:
 
 
 @pytest.fixture(scope="session")
+def csvs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The drawn faces as fer2013.csv, and votes on them as fer2013new.csv."""
+    return write_csvs(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture(scope="session")
+def drawn(csvs: tuple[Path, Path]) -> Dataset:
+    """The drawn faces with votes: 84 Training, 21 PublicTest, 14 PrivateTest."""
+    data, votes = csvs
+    return join_votes(read_csv(data), votes)
+
+
+@pytest.fixture(scope="session")
 def fer2013_csv() -> Path:
-    """The data set, beside the checkout; the test is skipped where it is not."""
-    return _beside_checkout("data/fer2013.csv.gz")
+    """FER2013's CSV; the test is skipped where it is not."""
+    return _shared(DATA / "fer2013.csv.gz")
 
 
 @pytest.fixture(scope="session")
 def solvay() -> Image:
-    """The Solvay photograph of 1927, beside the checkout: 29 faces."""
-    return read(_beside_checkout("photos/solvay1927.jpg"))
+    """The Solvay photograph of 1927, of 29 faces, in ``photos`` beside the data."""
+    return read(_shared(DATA.parent / "photos" / "solvay1927.jpg"))
 
 
-def _beside_checkout(name: str) -> Path:
-    path = ROOT.parent / "shared" / name
+def _shared(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"{name} is not part of the project")
+        pytest.skip(f"{path.name} is not part of the project: MIEN_TEST_DATA names its folder")
     return path

@@ -23,13 +23,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from tests import layouts
-from tests.documents import ROOT, blocks, command_lines, commands
-from tests.drawn import write_folder
-from tests.stores import PHOTO, make_sources
+from tests.support import layouts
+from tests.support.documents import ROOT, blocks, command_lines, commands
+from tests.support.drawn import write_folder
+from tests.support.stores import PHOTO, make_sources
 
 from mien import Predictor
-from mien.train.drawn import write_drawn
+from mien.data.synthetic import write_drawn
 from mien.types import EMOTIONS
 
 #: Copies of the example photo.
@@ -51,7 +51,7 @@ _WAITING = ("serve", "app")
 
 #: Need what this machine may not have.
 _ELSEWHERE = {
-    "s3://": "`tests/stores.py`",
+    "s3://": "`tests/support/stores.py`",
     "--device cuda": "needs a graphics card",
     "--devices 2": "`tests/train/test_devices.py`",
     "mien live$": "needs a camera",

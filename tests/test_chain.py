@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scripts.measure_crop_geometry import lay_out
 
-from mien import Predictor
+from mien import Predictor, data
 from mien.confidence import softmax
 from mien.faces import CenterFace
-from mien.train import data
 
 #: Points of accuracy that finding and cutting out a face may cost.
 _ALLOWED_LOSS = 0.03

@@ -19,7 +19,7 @@ import pytest
 import typer.main
 import yaml
 from tests import rehearsal
-from tests.documents import (
+from tests.support.documents import (
     DOCUMENTS,
     ROOT,
     Said,

@@ -4,6 +4,7 @@ import pickle
 import re
 
 import pytest
+from tests.support.documents import ROOT
 
 from mien import errors
 from mien.errors import MienError, MissingExtra
@@ -50,6 +51,28 @@ def test_a_missing_extra_says_what_to_run() -> None:
     assert (error.extra, error.package) == ("video", "av")
     assert "pip install 'mien[video]'" in str(error)
     assert "'av'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("av", "av"),
+        ("ai-edge-litert", "ai-edge-litert"),
+        ("yaml", "PyYAML"),
+        ("sklearn.metrics", "scikit-learn"),
+        ("matplotlib.figure", "matplotlib"),
+        ("cv2", "opencv-python-headless"),
+    ],
+)
+def test_a_missing_extra_names_the_package_and_not_its_module(module: str, package: str) -> None:
+    assert MissingExtra("train", module).package == package
+
+
+def test_module_names_are_those_of_packages_that_mien_asks_for() -> None:
+    asked = (ROOT / "pyproject.toml").read_text()
+
+    for package in errors._PACKAGES.values():
+        assert f'"{package}' in asked
 
 
 def test_a_missing_extra_comes_over_from_another_process() -> None:

@@ -249,7 +249,7 @@ class TestSanity:
 
     @pytest.mark.data
     def test_faces_of_fer2013(self, session: Session, fer2013_csv: Path) -> None:
-        from mien.train import data
+        from mien import data
 
         dataset = data.load(fer2013_csv)
         rows = np.random.default_rng(1).permutation(dataset.rows("PublicTest"))[:50]

@@ -381,7 +381,7 @@ def test_the_square_turns_with_the_landmarks_about_the_boxs_middle(degrees: int)
 
 @pytest.mark.data
 def test_fer2013s_own_frame_is_found_again(fer2013_csv: object, detector: CenterFace) -> None:
-    from mien.train import data
+    from mien import data
 
     dataset = data.load(fer2013_csv)  # type: ignore[arg-type]
     originals = dataset.crops[dataset.rows("Training")[:60], ..., 0]

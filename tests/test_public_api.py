@@ -22,8 +22,9 @@ MODULES = {
     if path.name != "__main__.py"
 }
 LIGHT = [
-    "mien", "mien.card", "mien.confidence", "mien.draw", "mien.errors", "mien.faces",
-    "mien.images", "mien.predictor", "mien.result", "mien.runtime", "mien.types", "mien.wire",
+    "mien", "mien.boxes", "mien.card", "mien.confidence", "mien.draw", "mien.errors",
+    "mien.faces", "mien.files", "mien.images", "mien.notice", "mien.palette", "mien.predictor",
+    "mien.result", "mien.runtime", "mien.text", "mien.types", "mien.video", "mien.wire",
 ]  # fmt: skip
 
 
@@ -114,6 +115,11 @@ FRAMEWORKS = {"keras", "tensorflow", "torch", "jax", "matplotlib", "pandas", "sk
     [
         ("import mien", FRAMEWORKS | {"onnxruntime", "cv2", "PIL", "typer", "rich"}),
         ("from mien import Predictor", FRAMEWORKS | {"typer", "rich", "fastapi", "av"}),
+        ("import mien.data.datasets, mien.data.synthetic", FRAMEWORKS | {"cv2", "onnxruntime"}),
+        ("import mien.evaluation.cross_dataset", {"keras", "tensorflow", "torch", "cv2"}),
+        ("import mien.evaluation.audit", {"keras", "tensorflow", "torch", "cv2"}),
+        ("from mien.video.tracking import Tracker", FRAMEWORKS | {"av", "cv2", "pyarrow"}),
+        ("from mien.video.story import Story", FRAMEWORKS | {"av", "cv2", "pyarrow"}),
         ("import mien.cli", FRAMEWORKS | {"onnxruntime", "cv2", "fastapi", "av"}),
     ],
 )

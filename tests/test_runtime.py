@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from tests.models import (
+from tests.support.models import (
     FERPLUS,
     WEIGHTS,
     expected_logits,

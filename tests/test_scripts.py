@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.models import write_tiny_model
+from tests.support.models import write_tiny_model
 
 ROOT = Path(__file__).parents[1]
 PREDICT = ROOT / "scripts" / "predict_emotion.py"

@@ -61,3 +61,24 @@ def test_a_reading_is_of_the_seven_emotions_unless_it_says_otherwise() -> None:
 
 def test_the_vocabulary_is_whole() -> None:
     assert set(types.__all__) >= {"Box", "Crops", "Face", "Image", "Logits", "Reading"}
+
+
+@pytest.mark.parametrize(
+    ("by_xy", "expected"),
+    [
+        ((1.0, 1.0), Box(3, 5, 10, 20)),
+        ((2.0, 2.0), Box(6, 10, 20, 40)),
+        ((0.5, 2.0), Box(2, 10, 4, 40)),
+    ],
+)
+def test_a_face_in_an_image_of_another_size(by_xy: tuple[float, float], expected: Box) -> None:
+    scaled = Face(Box(3, 5, 10, 20), 0.5, (Point(4, 6),)).scaled(by_xy)
+
+    assert (scaled.box, scaled.score) == (expected, 0.5)
+    assert scaled.landmarks == (Point(4 * by_xy[0], 6 * by_xy[1]),)
+
+
+def test_neighbours_stay_neighbours_when_scaled() -> None:
+    left, right = (Face(Box(x, 0, 7, 7), 1.0).scaled((0.37, 0.37)).box for x in (0, 7))
+
+    assert left.x + left.w == right.x

@@ -1,7 +1,4 @@
-"""Readings drawn onto a copy of their picture.
-
-One palette for the whole product is defined here: photos, plots and pages use it.
-"""
+"""Readings drawn onto a copy of their image, in the colours of :mod:`mien.palette`."""
 
 from __future__ import annotations
 
@@ -15,42 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from mien.boxes import intersections
+from mien.palette import DARK, LIGHT, colors_of, ink_on, rgb
+from mien.text import percent
 from mien.types import Box, Image, Reading
 
-__all__ = ["EMOTION_COLOURS", "annotate", "colour_of"]
+__all__ = ["annotate"]
 
-#: sRGB by label. Any two are told apart with full colour vision and with protanopia,
-#: deuteranopia and tritanopia (11 and more in OKLab times 100, colour blindness simulated after
-#: Machado et al. 2009), and each stands out from white and from #121212 (contrast 2.25 and
-#: more). The colours of Okabe and Ito's and Petroff's palettes are not used: of theirs, no
-#: eight reach both. Found by search for the largest least distance, within the hues that
-#: people expect of the emotions; tests/test_draw.py measures it.
-EMOTION_COLOURS: dict[str, str] = {
-    "angry": "#9f1b03",
-    "disgust": "#14924d",
-    "fear": "#9d67bd",
-    "happy": "#d5a418",
-    "neutral": "#a0a0a0",
-    "sad": "#324ca3",
-    "surprise": "#2db6f5",
-    "contempt": "#6b435d",
-}
-
-# FER+ names the same emotions by nouns.
-_SAME = {"anger": "angry", "happiness": "happy", "sadness": "sad"}
-
-_DARK, _LIGHT = (18, 18, 18), (255, 255, 255)
+_DARK, _LIGHT = rgb(DARK), rgb(LIGHT)
 _HALO_ALPHA = 110  # of the dark line around a box, so that it shows on any picture
 _PANEL_ALPHA = 205
 _BARS = 3  # the most probable emotions, in the panel of a face that is large enough
-
-
-def colour_of(label: str) -> str:
-    """Return the label's colour as ``#rrggbb``; neutral's for a label that has none.
-
-    FER+'s nouns ("happiness") have the colours of the adjectives.
-    """
-    return EMOTION_COLOURS.get(_SAME.get(label, label), EMOTION_COLOURS["neutral"])
 
 
 def annotate(image: Image, readings: Sequence[Reading]) -> Image:
@@ -113,7 +85,7 @@ class _Label:
     style: _Style
     size: tuple[int, int]
     plate_h: int
-    rows: tuple[tuple[str, float], ...] = ()
+    rows: tuple[tuple[str, float, str], ...] = ()
 
 
 def _visible(box: Box, width: int, height: int) -> _Frame | None:
@@ -145,24 +117,28 @@ def _text_of(reading: Reading, *, short: bool) -> str:
     if reading.uncertain:
         likely = reading.set[:2] or (reading.top,)
         return number + " or ".join(likely[: 1 if short else 2]) + "?"
-    return f"{number}{reading.top}" + ("" if short else f" {_percent(reading.confidence)}")
+    return f"{number}{reading.top}" + ("" if short else f" {percent(reading.confidence)}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _color_of(reading: Reading) -> str:
+    return colors_of(reading.labels)[reading.top]
 
 
 def _make_label(reading: Reading, style: _Style, *, short: bool, bars: bool) -> _Label:
     text = _text_of(reading, short=short)
     pad, plate_h = style.font_px // 2, round(style.font_px * 1.5)
     width, height = _text_width(text, style.font_px) + 2 * pad, plate_h
-    rows: tuple[tuple[str, float], ...] = ()
+    rows: tuple[tuple[str, float, str], ...] = ()
     if bars:
-        shares = zip(reading.labels, reading.probabilities, strict=True)
+        colors = colors_of(reading.labels)
+        shares = [
+            (label, share, colors[label])
+            for label, share in zip(reading.labels, reading.probabilities, strict=True)
+        ]
         rows = tuple(sorted(shares, key=lambda share: -share[1])[:_BARS])
         width = max(width, round(style.font_px * 10.5))
         height += round(_row_h(style) * len(rows) + pad)
-    return _Label(text, colour_of(reading.top), style, (width, height), plate_h, rows)
+    return _Label(text, _color_of(reading), style, (width, height), plate_h, rows)
 
 
 def _row_h(style: _Style) -> float:
@@ -222,18 +198,9 @@ def _best_place(
     starts = np.clip(np.array(places), 0, limits)
     spots = np.hstack([starts, np.add(starts, (w, h))]).astype(np.float64)
     everything = np.concatenate([taken, [frame]])
-    cost = _overlap(spots, everything).sum(axis=1)
+    cost = intersections(spots, everything).sum(axis=1)
     chosen = int(cost.argmin())
     return float(cost[chosen]), (int(starts[chosen][0]), int(starts[chosen][1]))
-
-
-def _overlap(
-    spots_xyxy: NDArray[np.float64], others_xyxy: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the common area of each of N and each of M rectangles: (N, M)."""
-    starts = np.maximum(spots_xyxy[:, None, :2], others_xyxy[None, :, :2])
-    ends = np.minimum(spots_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
-    return np.asarray(np.clip(ends - starts, 0, None).prod(axis=2))
 
 
 def _draw_box(picture: PillowImage.Image, frame: _Frame, reading: Reading, line_px: int) -> None:
@@ -245,9 +212,7 @@ def _draw_box(picture: PillowImage.Image, frame: _Frame, reading: Reading, line_
         ring, halo = _dash(ring, line_px, 0), _dash(halo, line_px, 1)
     shade = PillowImage.fromarray((halo * (_HALO_ALPHA / 255)).astype(np.uint8))
     picture.paste(_DARK, (frame.left - 1, frame.top - 1), shade)
-    picture.paste(
-        _rgb(colour_of(reading.top)), (frame.left, frame.top), PillowImage.fromarray(ring)
-    )
+    picture.paste(rgb(_color_of(reading)), (frame.left, frame.top), PillowImage.fromarray(ring))
 
 
 def _draw_label(picture: PillowImage.Image, label: _Label, at: tuple[int, int]) -> None:
@@ -258,35 +223,34 @@ def _draw_label(picture: PillowImage.Image, label: _Label, at: tuple[int, int]) 
         panel = _rounded(width, height, radius).astype(np.float64) * (_PANEL_ALPHA / 255)
         picture.paste(_DARK, at, PillowImage.fromarray(panel.astype(np.uint8)))
     plate = PillowImage.fromarray(_rounded(width, label.plate_h, radius))
-    picture.paste(_rgb(label.colour), at, plate)
+    picture.paste(rgb(label.colour), at, plate)
     pen = ImageDraw.Draw(picture)
-    ink = _ink_on(label.colour)
+    ink = rgb(ink_on(label.colour))
     middle = top + label.plate_h / 2
     pen.text((left + pad, middle), label.text, ink, _font(font_px), anchor="lm")
-    for row, (name, share) in enumerate(label.rows):
+    for row, line in enumerate(label.rows):
         middle = top + label.plate_h + pad / 2 + _row_h(label.style) * (row + 0.5)
-        _draw_row(pen, (left + pad, middle), width - 2 * pad, name, share, font_px)
+        _draw_row(pen, (left + pad, middle), width - 2 * pad, line, font_px)
 
 
 def _draw_row(
     pen: ImageDraw.ImageDraw,
     at: tuple[float, float],
     width: int,
-    name: str,
-    share: float,
+    row: tuple[str, float, str],
     font_px: int,
 ) -> None:
-    left, middle = at
+    (left, middle), (name, share, color) = at, row
     font = _font(max(10, round(font_px * 0.8)))
     pen.text(at, name, _LIGHT, font, anchor="lm")
-    pen.text((left + width, middle), _percent(share), _LIGHT, font, anchor="rm")
+    pen.text((left + width, middle), percent(share), _LIGHT, font, anchor="rm")
     start, end = left + font_px * 3.9, left + width - font_px * 2.3
     half = font_px * 0.22
     full = (start, middle - half, end, middle + half)
     pen.rounded_rectangle(full, half, fill=(70, 70, 70))
     if (end - start) * share >= 1:
         tip = start + max((end - start) * share, 2 * half)
-        pen.rounded_rectangle((*full[:2], tip, full[3]), half, fill=colour_of(name))
+        pen.rounded_rectangle((*full[:2], tip, full[3]), half, fill=color)
 
 
 def _ring(width: int, height: int, radius: int, line_px: int) -> NDArray[np.uint8]:
@@ -338,14 +302,3 @@ def _corner(radius: int) -> NDArray[np.uint8]:
     place = radius - 0.5 - np.arange(radius)
     inside = radius + 0.5 - np.hypot(place[:, None], place[None])
     return np.asarray(np.clip(inside, 0, 1) * 255, np.uint8)
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def _ink_on(colour: str) -> tuple[int, int, int]:
-    """Return black or white, whichever is read better on the colour (WCAG 2 luminance)."""
-    parts = np.array(_rgb(colour)) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return _DARK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else _LIGHT

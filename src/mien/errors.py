@@ -108,6 +108,22 @@ class TrainingError(MienError):
     code = "training_failed"
 
 
+# Packages whose module has another name.
+_PACKAGES = {
+    "PIL": "Pillow",
+    "ai_edge_litert": "ai-edge-litert",
+    "cv2": "opencv-python-headless",
+    "fastapi_offline": "fastapi-offline",
+    "jinja2": "Jinja2",
+    "multipart": "python-multipart",
+    "prometheus_client": "prometheus-client",
+    "pydantic_settings": "pydantic-settings",
+    "python_multipart": "python-multipart",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+
+
 class MissingExtra(MienError):
     """An optional part of mien is asked for, but its packages are not installed."""
 
@@ -115,6 +131,9 @@ class MissingExtra(MienError):
     exit_code = 2
 
     def __init__(self, extra: str, package: str) -> None:
+        """Take the extra, and the package or a module of it: ``yaml`` is PyYAML."""
+        module = package.partition(".")[0]
+        package = _PACKAGES.get(module, module)
         super().__init__(
             f"this needs the package '{package}', which is not installed: "
             f"run  pip install 'mien[{extra}]'"

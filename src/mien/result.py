@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from PIL import Image as PillowImage
 
-from mien.draw import annotate, colour_of
+from mien.draw import annotate
 from mien.errors import ConfigError, InputError, MienError, MissingExtra
+from mien.files import atomic_write
 from mien.images import Source, encode, open_picture
+from mien.palette import colors_of
+from mien.text import count, percent
 from mien.types import Image, Reading
 from mien.wire import failure_to_dict, image_to_dict, reading_to_row
 
@@ -113,12 +116,8 @@ class Result:
         if ending not in (*_JPEG_ENDINGS, ".png"):
             raise ConfigError(f"{path}: expected a name ending in .jpg or .png")
         content = encode(self._drawn(), "png" if ending == ".png" else "jpeg")
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write {path}: {error.strerror or error}; choose another place"
-            ) from None
+        with atomic_write(path) as part:
+            part.write_bytes(content)
 
     def _repr_html_(self) -> str:
         if self.error is not None:
@@ -136,8 +135,7 @@ class Result:
             return "no face"
         shown = [_headline(reading) for reading in self.readings[:3]]
         rest = ", ..." if len(self) > len(shown) else ""
-        faces = "1 face" if len(self) == 1 else f"{len(self)} faces"
-        return f"{faces}: {', '.join(shown)}{rest}"
+        return f"{count(len(self), 'face')}: {', '.join(shown)}{rest}"
 
     def _drawn(self) -> Image:
         if self.error is not None:
@@ -185,7 +183,7 @@ def results_to_dataframe(results: Iterable[Result], *, abstain: bool = False) ->
 
 def _headline(reading: Reading) -> str:
     doubt = ", uncertain" if reading.uncertain else ""
-    return f"{reading.top} {100 * reading.confidence:.0f} %{doubt}"
+    return f"{reading.top} {percent(reading.confidence)}{doubt}"
 
 
 def _small_image(image: PillowImage.Image, summary: str) -> str:
@@ -196,10 +194,11 @@ def _small_image(image: PillowImage.Image, summary: str) -> str:
 
 def _bars(reading: Reading) -> str:
     pairs = sorted(zip(reading.labels, reading.probabilities, strict=True), key=lambda p: -p[1])
+    colors = colors_of(reading.labels)
     rows = "".join(
         f"<tr><td>{html.escape(label)}</td><td style='width:12em;text-align:left'>"
-        f"<div style='width:{100 * value:.0f}%;height:0.8em;background:{colour_of(label)}'></div>"
-        f"</td><td>{100 * value:.0f} %</td></tr>"
+        f"<div style='width:{100 * value:.0f}%;height:0.8em;background:{colors[label]}'></div>"
+        f"</td><td>{percent(value)}</td></tr>"
         for label, value in pairs
     )
     title = html.escape(_headline(reading))

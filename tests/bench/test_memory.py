@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.models import write_onnx, write_tiny_model
+from tests.support.models import write_onnx, write_tiny_model
 
 from mien.bench.memory import measure_memory, peak_mb
 from mien.errors import ModelError

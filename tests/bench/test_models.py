@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.models import make_card, write_onnx, write_tiny_model
+from tests.support.models import make_card, write_onnx, write_tiny_model
 
 from mien.bench.models import find_models, names_of, open_models
 from mien.card import record_of, write_card

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.drawn import write_csvs
+from tests.support.drawn import write_csvs
 
 
 @pytest.fixture(scope="session")

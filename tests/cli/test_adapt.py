@@ -4,10 +4,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests import layouts
-from tests.clips import find_square
-from tests.commands import exit_code
-from tests.small_net import write_small_net
+from tests.support import layouts
+from tests.support.clips import find_square
+from tests.support.commands import exit_code
+from tests.support.small_net import write_small_net
 
 from mien import faces
 from mien.card import read_card

@@ -4,11 +4,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.commands import exit_code
+from tests.support.commands import exit_code
 
 from mien.card import ModelCard
 from mien.runtime import FakeSession, Session
-from mien.train import session
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +17,7 @@ def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     def open_fake(path: object = None) -> Session:
         return FakeSession(ModelCard(name="fake", version="1"))
 
-    monkeypatch.setattr(session, "open_session", open_fake)
+    monkeypatch.setattr("mien.runtime.open_session", open_fake)
 
 
 run = partial(exit_code, "audit")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.models import write_onnx, write_tiny_model
+from tests.support.models import write_onnx, write_tiny_model
 
 from mien.cli import benchmark, main
 

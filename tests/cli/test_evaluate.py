@@ -5,12 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.commands import exit_code
+from tests.support.commands import exit_code
 
 from mien.card import ModelCard
+from mien.data import FERPLUS_LABELS
 from mien.runtime import FakeSession, Session
-from mien.train import session
-from mien.train.data import FERPLUS_LABELS
 from mien.types import EMOTIONS
 
 CARD = ModelCard(
@@ -25,7 +24,7 @@ def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     def open_fake(path: object = None, *, head: str | None = None) -> Session:
         return FakeSession(CARD.with_head(head) if head else CARD)
 
-    monkeypatch.setattr(session, "open_session", open_fake)
+    monkeypatch.setattr("mien.runtime.open_session", open_fake)
 
 
 run = partial(exit_code, "evaluate")

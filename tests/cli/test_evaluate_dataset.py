@@ -7,15 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests import layouts
-from tests.clips import find_square
-from tests.commands import exit_code
-from tests.small_net import write_small_net
+from tests.support import layouts
+from tests.support.clips import find_square
+from tests.support.commands import exit_code
+from tests.support.small_net import write_small_net
 
 from mien import faces
 from mien.card import ModelCard
 from mien.runtime import FakeSession, Session
-from mien.train import session
 
 CARD = ModelCard(name="fake", version="1")
 
@@ -31,7 +30,7 @@ def _fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_fake(path: object = None, *, head: str | None = None) -> Session:
         return FakeSession(CARD)
 
-    monkeypatch.setattr(session, "open_session", open_fake)
+    monkeypatch.setattr("mien.runtime.open_session", open_fake)
 
 
 run = partial(exit_code, "evaluate")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models import write_tiny_model
+from tests.support.models import write_tiny_model
 
 from mien.cli import main
 from mien.images import encode, read

@@ -6,7 +6,7 @@ import pytest
 
 from mien.card import ModelCard
 from mien.cli import main
-from mien.train.data import Dataset
+from mien.data import Dataset
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from tests.clips import Clip, fake_predictor
-from tests.commands import exit_code
+from tests.support.clips import Clip, fake_predictor
+from tests.support.commands import exit_code
 
 from mien.cli import live
 from mien.types import Box, Face, Reading
@@ -115,7 +115,7 @@ def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -
     ("readings", "expected"),
     [
         ((), ["no face in sight"]),
-        ((reading(),), ["#3 happy", "75%", "25%", "██████"]),
+        ((reading(),), ["#3 happy", "75 %", "25 %", "██████"]),
         ((reading(uncertain=True),), ["#3 happy or neutral?"]),
     ],
 )

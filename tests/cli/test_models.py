@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models import WEIGHTS, expected_logits, make_card, some_crops, write_tiny_model
+from tests.support.models import WEIGHTS, expected_logits, make_card, some_crops, write_tiny_model
 
 from mien.card import write_card
 from mien.errors import ConfigError, MissingExtra, ModelError

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models import make_card, write_tiny_model
+from tests.support.models import make_card, write_tiny_model
 
 from mien.card import Confidence, write_card
 from mien.cli import main
 from mien.cli.batch import stop_on_interrupt
-from mien.cli.output import TerminalOutput, one_line
+from mien.cli.output import TerminalOutput
 from mien.concurrency import cores, in_order
 from mien.images import encode, read
 from mien.result import Result
@@ -626,22 +626,6 @@ class TestTerminal:
         assert "no face found" in text
         assert "reading" in text
         assert "2 of 5 images could not be read" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("", ""),
-        ("a b", "a b"),
-        ("two\nlines\tand  spaces ", "two lines and spaces"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("Grüße 😀", "Grüße 😀"),
-        ("\udcff", r"\udcff"),
-        ("right\u202eleft", r"right\u202eleft"),
-    ],
-)
-def test_text_of_strangers_stays_on_its_line(text: str, shown: str) -> None:
-    assert one_line(text) == shown
 
 
 def test_help_has_examples(run: Run) -> None:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.commands import exit_code
-from tests.models import write_tiny_model
+from tests.support.commands import exit_code
+from tests.support.models import write_tiny_model
 
 import mien
 from mien.errors import ConfigError

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.commands import exit_code
+from tests.support.commands import exit_code
 
 from mien.cli import main
 from mien.train import runs

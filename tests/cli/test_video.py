@@ -13,8 +13,8 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.clips import Clip, fake_predictor
-from tests.commands import exit_code
+from tests.support.clips import Clip, fake_predictor
+from tests.support.commands import exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ _SLOW = """
 import sys, time
 import mien.cli.video
 from mien.cli import main
-from tests.clips import fake_predictor
+from tests.support.clips import fake_predictor
 
 predictor = fake_predictor()
 find = predictor.detector

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from tests.models import write_tiny_model
+from tests.support.models import write_tiny_model
 
 from mien.images import encode
 from mien.types import Image

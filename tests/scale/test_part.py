@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-from tests.models import write_tiny_model
 from tests.scale.test_plan import write_tar
+from tests.support.models import write_tiny_model
 
 from mien.cli import main
 from mien.errors import ConfigError, ModelError
@@ -137,7 +137,7 @@ def test_a_store_is_read_and_written_as_a_folder_is(
 
 
 def test_a_video_gives_rows_with_times(tmp_path: Path, model: str) -> None:
-    from tests.clips import Clip
+    from tests.support.clips import Clip
 
     path = Clip(frames=30).write(tmp_path / "a.mp4")
     (report,) = read_all(tmp_path / "out", [str(path)], Options(model=model, frames_per_s=5))

@@ -7,8 +7,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.clips import Clip
 from tests.scale.test_plan import write_tar
+from tests.support.clips import Clip
 
 from mien.errors import ConfigError, ImageError
 from mien.scale.pictures import Picture, pictures_of

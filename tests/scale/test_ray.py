@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 from mien.errors import ConfigError, ModelError
 from mien.scale import Job, Options

@@ -16,8 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import FACE
 
 from mien.images import read
-from mien.service.app import open_predictor
-from mien.service.settings import Settings
+from mien.predictor import open_predictor
 
 from .conftest import Running, running, watched_page
 
@@ -26,7 +25,7 @@ _SLOW_MS = 20_000
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Running]:
-    with running(open_predictor(Settings())) as server:
+    with running(open_predictor(threads=1)) as server:
         yield server
 
 

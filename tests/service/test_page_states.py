@@ -16,8 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.support.browser import FACE, shoot, violations
 
 from mien.images import encode
-from mien.service.app import open_predictor
-from mien.service.settings import Settings
+from mien.predictor import open_predictor
 
 from .conftest import Running, running, watched_page
 
@@ -27,7 +26,7 @@ _SLOW_MS = 20_000
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Running]:
-    with running(open_predictor(Settings())) as server:
+    with running(open_predictor(threads=1)) as server:
         yield server
 
 

@@ -16,9 +16,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.support.browser import FACE, composite, need
 
 from mien.images import encode
-from mien.service.app import open_predictor
+from mien.predictor import open_predictor
 from mien.service.pages import RUNTIME_FILES, static_folder
-from mien.service.settings import Settings
 
 from .conftest import Running, fake_predictor, running, watched_page
 
@@ -27,7 +26,7 @@ _SLOW_MS = 20_000
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Running]:
-    with running(open_predictor(Settings())) as server:
+    with running(open_predictor(threads=1)) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.ports import free_port
+from tests.support.ports import free_port
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mien.data import Dataset, load
 from mien.train import fit as training
-from mien.train.data import Dataset, load
 from mien.train.nets.parts import (
     DirectConv2D,
     DirectMaxPooling2D,

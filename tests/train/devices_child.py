@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from mien.data import load
 from mien.train import fit as training
-from mien.train.data import load
 from mien.train.nets.parts import NetOptions, conv, head, norm
 from mien.train.recipes import Recipe
 

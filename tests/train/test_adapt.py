@@ -5,22 +5,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.small_net import noise, small_net
+from tests.support.small_net import noise, small_net
 
 from mien.card import Confidence, ModelCard, read_card
 from mien.errors import ConfigError, DataError, ModelError
+from mien.evaluation.comparison import ENOUGH_LABELLED, compare, verdict
 from mien.runtime import open_session
 from mien.train import adapt as adapting
-from mien.train.adapt import (
-    ENOUGH_LABELLED,
-    Adaptation,
-    adapt,
-    compare,
-    cross_adapted,
-    fit_on_labelled,
-    verdict,
-    write_adapted,
-)
+from mien.train.adapt import Adaptation, adapt, cross_adapted, fit_on_labelled, write_adapted
 from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from tests.drawn import drawn_face
+from tests.support.drawn import drawn_face
 
 from mien.train.augment import Augmentation, augment, contact_sheet, erase, moved, relight, warp
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import pytest
-from tests.drawn import write_csvs
+from tests.support.drawn import write_csvs
 
 from mien.errors import ConfigError
 from mien.train.devices import OneDevice, open_devices

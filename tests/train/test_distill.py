@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
+from tests.support.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
 
 from mien.card import Confidence, write_card
 from mien.confidence import softmax
+from mien.data import Dataset
 from mien.errors import ConfigError, ModelError
 from mien.train import nets, runs
-from mien.train.data import Dataset
 from mien.train.devices import OneDevice
 from mien.train.distill import Watching, blend, mean_answers, teacher_answers
 from mien.train.recipes import Recipe

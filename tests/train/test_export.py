@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 
 from mien.card import ModelCard, read_card
+from mien.data import FERPLUS_LABELS, Dataset
 from mien.errors import ConfigError, InputError, ModelError, TrainingError
 from mien.runtime import OnnxSession, open_session
 from mien.train import export, nets, runs
-from mien.train.data import FERPLUS_LABELS, Dataset
 from mien.train.recipes import Recipe
 from mien.train.session import KerasSession
 from mien.types import EMOTIONS, CropGeometry

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.drawn import write_csvs
+from tests.support.drawn import write_csvs
 
+from mien.data import Dataset
 from mien.errors import ConfigError, TrainingError
 from mien.train import runs
-from mien.train.data import Dataset
 from mien.train.recipes import Recipe, TrainingPart
 
 from .conftest import recipe
@@ -268,15 +268,3 @@ def test_weights_are_not_there_before_the_first_epoch(tmp_path: Path, drawn: Dat
 
     with pytest.raises(TrainingError, match="no trained weights yet"):
         runs.trained_model(tmp_path)
-
-
-def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
-    from mien.train.files import replacing
-
-    path = tmp_path / "card.json"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError), replacing(path) as beside:
-        beside.write_text("new " * 10_000 + "\udc80", encoding="utf-8")
-
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

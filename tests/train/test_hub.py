@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tests.models import make_card, some_crops, write_onnx
+from tests.support.models import make_card, some_crops, write_onnx
 
 from mien.card import read_card, record_of, write_card
 from mien.cli import main

@@ -14,10 +14,10 @@ import onnxruntime
 import pytest
 
 from mien.card import Confidence, ModelCard, read_card, record_of, sha256_of, write_card
+from mien.data import FERPLUS_LABELS, Dataset
 from mien.errors import ConfigError, DataError, MienError, MissingExtra, ModelError
 from mien.runtime import Session, open_session
 from mien.train import optimise as package
-from mien.train.data import FERPLUS_LABELS, Dataset
 from mien.train.optimise import FORMS, PRECISIONS, Form, Optimised, build, optimise
 from mien.train.optimise.checks import generated_probe, held_out_probe
 from mien.types import EMOTIONS

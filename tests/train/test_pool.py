@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models import write_tiny_model
+from tests.support.models import write_tiny_model
 
+from mien.data import Dataset
 from mien.errors import ConfigError
-from mien.train.data import Dataset
 from mien.train.fit import fit
 from mien.train.pool import Voters, pool, vote_opinion, with_votes
 from mien.types import EMOTIONS

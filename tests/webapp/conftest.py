@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.clips import encode_clip
+from tests.support.clips import encode_clip
 
 from mien.images import encode
 from mien.predictor import Predictor

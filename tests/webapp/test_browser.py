@@ -22,8 +22,6 @@ import pytest
 pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, Page, expect
-from tests.clips import encode_clip
-from tests.ports import free_port
 from tests.support.browser import (
     FACE,
     ROOT,
@@ -33,6 +31,8 @@ from tests.support.browser import (
     violations,
     write_y4m,
 )
+from tests.support.clips import encode_clip
+from tests.support.ports import free_port
 
 from mien.images import encode, read
 from mien.webapp.options import as_flags

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("av")
 
 from mien.predictor import Predictor
-from mien.summary import Story
 from mien.types import Box, Face, Reading
 from mien.video import FrameReadings
+from mien.video.story import Story
 from mien.webapp.clips import ClipResult, Timeline, read_clip
 from mien.webapp.jobs import Job, JobState
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mien.predictor import Predictor
-from mien.tracking import Tracker
+from mien.video.tracking import Tracker
 from mien.webapp.frames import answer_frame
 
 from .conftest import jpeg

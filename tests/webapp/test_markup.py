@@ -8,14 +8,6 @@ import pytest
 from mien.webapp import markup
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.004, "<1 %"), (0.996, ">99 %"), (0.005, "0 %"), (0.42, "42 %")],
-)
-def test_percent(share: float, text: str) -> None:
-    assert markup.percent(share) == text
-
-
 def test_distribution_counts() -> None:
     assert "<li>" not in markup.distribution({})
     assert "0 (0 %)" in markup.distribution({"happy": 0})
@@ -81,7 +73,7 @@ def test_timeline_lays_spans_over_the_whole_length() -> None:
             75,
             {"sad": 0.2, "fear": 0.7, "happy": 0.1},
             0.3,
-            "1:15: fear 70 %, sad 20 %, uncertain 30 %",
+            "1:15 min: fear 70 %, sad 20 %, uncertain 30 %",
         ),
     ],
 )

@@ -29,8 +29,8 @@ from mien.cli import (
     video,
     webapp,
 )
-from mien.cli.output import one_line
 from mien.errors import MienError
+from mien.text import one_line
 
 __all__ = ["app", "main"]
 

@@ -15,7 +15,7 @@ from mien.errors import ConfigError, DataError, ImageError
 if TYPE_CHECKING:
     from mien.card import ModelCard
     from mien.cli.cropping import FaceCropper
-    from mien.train.datasets import Faces
+    from mien.data.datasets import Faces
     from mien.types import Crops
 
 __all__ = ["adapt"]
@@ -106,7 +106,7 @@ def adapt(
 def _crops(folder: Path, cropper: FaceCropper, *, cropped: bool) -> Crops:
     """Return every face of every picture below a folder."""
     from mien import images
-    from mien.train.datasets import whole_as_crop
+    from mien.data.datasets import whole_as_crop
 
     found: list[Crops] = []
     without = 0
@@ -136,7 +136,7 @@ def _labelled(
     folder: Path, folder_map: Path | None, cropper: FaceCropper, *, cropped: bool
 ) -> Faces:
     from mien.cli.cropping import middle_frame
-    from mien.train.datasets import FOLDER, collect, list_samples
+    from mien.data.datasets import FOLDER, collect, list_samples
 
     listing = list_samples(FOLDER, folder, folder_map)
     if cropped:
@@ -156,22 +156,23 @@ def _labelled(
 def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> ModelCard:
     """Tell what the labelled faces say, and return the card with what they could fit."""
     from mien.cli.figures import print_comparison
-    from mien.train import adapt as adapting
-    from mien.train.elsewhere import check_labels
-    from mien.train.evaluate import classify
+    from mien.evaluation.comparison import ENOUGH_LABELLED, compare, verdict
+    from mien.evaluation.cross_dataset import check_labels
+    from mien.evaluation.evaluate import classify
+    from mien.train.adapt import fit_on_labelled
     from mien.train.session import KerasSession
 
     check_labels(card)
     before, after = (
         classify(KerasSession(model, card), faces.crops) for model in (network, adapted)
     )
-    comparison = adapting.compare(card, before, after, faces.emotion)
+    comparison = compare(card, before, after, faces.emotion)
     print_comparison(comparison)
-    typer.echo(adapting.verdict(comparison))
-    fitted = adapting.fit_on_labelled(card, after, faces.emotion)
+    typer.echo(verdict(comparison))
+    fitted = fit_on_labelled(card, after, faces.emotion)
     if fitted is card.confidence:
         typer.echo(
-            f"the temperature was kept: fitting it takes {adapting.ENOUGH_LABELLED} labelled "
+            f"the temperature was kept: fitting it takes {ENOUGH_LABELLED} labelled "
             f"faces, there are {len(faces)}"
         )
     else:

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mien.cli.training_tools import SkipBad, Votes, bar, load_data, needs_train, status
+from mien.cli.training_tools import SkipBad, Votes, bar, load_data, needs, status
 
 __all__ = ["audit"]
 
@@ -50,10 +50,10 @@ def audit(
 
         mien audit fer2013/ -o doubtful
     """
-    with needs_train():
+    with needs("evaluate"):
+        from mien.evaluation.audit import audit as look_through
+        from mien.evaluation.audit.page import open_folder, write_audit
         from mien.runtime import open_session
-        from mien.train.audit import audit as look_through
-        from mien.train.audit_page import open_folder, write_audit
 
         open_folder(output)  # before minutes are spent
         dataset = load_data(data, votes, skip_bad=skip_bad)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.output import Output, TerminalOutput, one_line
+from mien.cli.output import Output, TerminalOutput
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.result import Result

@@ -17,10 +17,11 @@ import typer
 
 from mien.cli.batch import stop_on_interrupt
 from mien.cli.options import Device
-from mien.cli.output import one_line, unwritable
-from mien.cli.training_tools import Data, bar, load_data, needs_train, status
+from mien.cli.training_tools import Data, bar, load_data, needs, status
 from mien.concurrency import cores
 from mien.errors import ConfigError, InputError, MienError, ModelError
+from mien.files import atomic_write, cannot_write
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.bench.accuracy import Labelled
@@ -295,7 +296,7 @@ def _photos(plan: _Plan, models: list[Path], folder: Path) -> Report:
 
 def _labelled(path: Path) -> Labelled:
     """Return the test rows of FER2013."""
-    with needs_train():
+    with needs("evaluate"):
         from mien.bench.accuracy import Labelled
 
         dataset = load_data(path, None)
@@ -354,26 +355,22 @@ def _print(tables: list[Table], machine: str) -> None:
 
 
 def _write(report: Report, folder: Path) -> None:
-    """Write the files, each whole or not at all."""
+    """Write each file atomically."""
     from mien.bench.report import to_dict, to_markdown
-    from mien.train.files import replacing
 
     contents = {
         "benchmark.json": (json.dumps(to_dict(report), indent=2) + "\n").encode(),
         "benchmark.md": to_markdown(report, _command()).encode(),
     }
     if report.accuracy and report.timings:
-        with needs_train():
+        with needs("evaluate"):
             from mien.bench.plot import plot_png
 
             contents["benchmark.png"] = plot_png(report)
     for name, content in contents.items():
         path = folder / name
-        try:
-            with replacing(path) as beside:
-                beside.write_bytes(content)
-        except OSError as error:
-            raise ConfigError(unwritable(path, error)) from None
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
     status.print(f"The figures are in {folder}.", markup=False, highlight=False)
 
 
@@ -381,7 +378,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(unwritable(folder, error)) from None
+        raise cannot_write(folder, error) from None
 
 
 def _command() -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mien.faces import Detector, crop_faces, largest
+from mien.boxes import iou, largest
+from mien.faces import Detector, crop_faces
 from mien.types import Box, CropGeometry, Crops, Face, Image
 
 __all__ = ["FaceCropper", "middle_frame"]
@@ -28,10 +28,12 @@ class FaceCropper:
         """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
         faces = self._detector(image)
         if box is None:
-            chosen: Sequence[Face] = largest(faces)
+            chosen = largest(faces)
         else:
-            near = [face for face in faces if _overlap(face.box, box) >= _LEAST_OVERLAP]
-            chosen = sorted(near, key=lambda face: _overlap(face.box, box))[-1:]
+            overlaps = [iou(face.box, box) for face in faces]
+            best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
+            near = best is not None and overlaps[best] >= _LEAST_OVERLAP
+            chosen = (faces[best],) if best is not None and near else ()
         return crop_faces(image, chosen, self._geometry)
 
     def every(self, image: Image) -> Crops:
@@ -59,11 +61,3 @@ def middle_frame(path: Path) -> Image:
         return np.ascontiguousarray(latter_half[0])
     finally:
         source.close()
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Return intersection over union."""
-    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
-    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
-    shared = max(width, 0) * max(height, 0)
-    return shared / max(one.w * one.h + other.w * other.h - shared, 1)

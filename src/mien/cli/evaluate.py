@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import figures
-from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs_train, status
+from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs, needs_train, status
 from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from mien.card import ModelCard
+    from mien.data import Dataset
+    from mien.data.datasets import Faces, Listing
+    from mien.evaluation.comparison import Comparison
+    from mien.evaluation.evaluate import Result
+    from mien.evaluation.groups import Grouping
+    from mien.evaluation.report import Part
     from mien.runtime import Session
-    from mien.train.adapt import Comparison
-    from mien.train.data import Dataset
-    from mien.train.datasets import Faces, Listing
-    from mien.train.evaluate import Result
-    from mien.train.groups import Grouping
-    from mien.train.report import Part
     from mien.types import Logits
 
 __all__ = ["evaluate"]
@@ -104,7 +104,7 @@ def evaluate(
 
         mien evaluate --dataset folder --data pictures --map map.yaml
     """
-    with needs_train():
+    with needs("evaluate"):
         if dataset is None:
             only = {"--map": folder_map, "--find-faces": find_faces, "--adapt": adapt}
             if given := [name for name, value in only.items() if value]:
@@ -116,7 +116,7 @@ def evaluate(
             if data is None:
                 raise DataError(f"no data given: say where {dataset} lies with --data FOLDER")
             listing = _listed(dataset, data, folder_map, find_faces=find_faces)
-            judged = _elsewhere(
+            judged = _on_dataset(
                 model, _Set(dataset, data, listing), groups, flip=flip, adapt=adapt, bad=skip_bad
             )
         _tell(judged, output, as_json=as_json)
@@ -153,9 +153,9 @@ def _on_fer2013(
     flip: bool,
     skip_bad: bool,
 ) -> _Judged:
-    from mien.train.elsewhere import group_test_rows, groups_part
-    from mien.train.evaluate import evaluate as judge
-    from mien.train.report import PROTOCOL
+    from mien.evaluation.cross_dataset import group_test_rows, groups_part
+    from mien.evaluation.evaluate import evaluate as judge
+    from mien.evaluation.report import PROTOCOL
 
     dataset = load_data(data, votes, skip_bad=skip_bad)
     sessions = _sessions(model, dataset)
@@ -169,7 +169,7 @@ def _on_fer2013(
 
 
 def _listed(name: str, data: Path, folder_map: Path | None, *, find_faces: bool) -> Listing:
-    from mien.train.datasets import list_samples
+    from mien.data.datasets import list_samples
 
     listing = list_samples(name, data, folder_map)
     return (
@@ -177,7 +177,7 @@ def _listed(name: str, data: Path, folder_map: Path | None, *, find_faces: bool)
     )
 
 
-def _elsewhere(
+def _on_dataset(
     model: Path | None,
     chosen: _Set,
     groups: Path | None,
@@ -187,37 +187,40 @@ def _elsewhere(
     bad: bool,
 ) -> _Judged:
     from mien.cli.cropping import FaceCropper, middle_frame
+    from mien.data.datasets import collect
+    from mien.evaluation import cross_dataset
     from mien.faces import CenterFace
     from mien.runtime import open_session
-    from mien.train import elsewhere
-    from mien.train.datasets import collect
 
     if adapt and (model is None or model.suffix != ".keras"):
         raise ConfigError(
             "--adapt needs a .keras file: an exported graph has its statistics folded"
         )
     session = open_session(model)
-    elsewhere.check_labels(session.card)
+    cross_dataset.check_labels(session.card)
     cropper = FaceCropper(CenterFace(), session.card.geometry)
     with bar("finding faces") as progress:
         faces = collect(chosen.listing, cropper, middle_frame, skip_bad=bad, on_sample=progress)
     for line in faces.skipped:
         status.print(f"skipped {line}", markup=False, highlight=False, soft_wrap=True)
-    told = elsewhere.dataset_part(chosen.name, chosen.path, chosen.listing, faces)
+    told = cross_dataset.dataset_part(chosen.name, chosen.path, chosen.listing, faces)
     title = told.content["name"]
-    results, logits = elsewhere.judge_faces(session, faces, title, flip=flip)
-    groupings = elsewhere.group_faces(session, faces, logits, groups)
-    judged = _Judged(session.card, elsewhere.PROTOCOL, results, groupings, [told], faces)
+    results, logits = cross_dataset.judge_faces(session, faces, title, flip=flip)
+    groupings = cross_dataset.group_faces(session, faces, logits, groups)
+    judged = _Judged(session.card, cross_dataset.PROTOCOL, results, groupings, [told], faces)
     if groupings:
-        judged = replace(judged, parts=[*judged.parts, elsewhere.groups_part(groupings)])
+        judged = replace(judged, parts=[*judged.parts, cross_dataset.groups_part(groupings)])
     return _with_adaptation(judged, model, logits, title) if adapt and model else judged
 
 
 def _with_adaptation(judged: _Judged, model: Path, before: Logits, title: str) -> _Judged:
-    from mien.train.adapt import compare, cross_adapted
-    from mien.train.elsewhere import adaptation_part
-    from mien.train.evaluate import judged as judge
-    from mien.train.session import load_network
+    from mien.evaluation.comparison import compare
+    from mien.evaluation.cross_dataset import adaptation_part
+    from mien.evaluation.evaluate import judged as judge
+
+    with needs_train():
+        from mien.train.adapt import cross_adapted
+        from mien.train.session import load_network
 
     faces, card = judged.faces, judged.card
     assert faces is not None
@@ -247,7 +250,7 @@ def _sessions(model: Path | None, dataset: Dataset) -> list[Session]:
 
 
 def _tell(judged: _Judged, output: Path | None, *, as_json: bool) -> None:
-    from mien.train.report import as_dict, write_report
+    from mien.evaluation.report import as_dict, write_report
 
     if as_json:
         content = as_dict(judged.results, judged.card, protocol=judged.protocol, parts=judged.parts)

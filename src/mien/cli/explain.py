@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import Head, Model
-from mien.cli.output import one_line, unwritable
+from mien.cli.output import unwritable
 from mien.cli.training_tools import needs_train
 from mien.errors import ConfigError, InputError
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.explain import Explanation

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from mien.train.adapt import Comparison
-    from mien.train.datasets import Faces
-    from mien.train.evaluate import Result
-    from mien.train.groups import Grouping
+    from mien.data.datasets import Faces
+    from mien.evaluation.comparison import Comparison
+    from mien.evaluation.evaluate import Result
+    from mien.evaluation.groups import Grouping
 
 __all__ = ["print_comparison", "print_faces", "print_groups", "print_results"]
 
@@ -22,7 +22,7 @@ _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}
 
 def print_results(results: Sequence[Result]) -> None:
     """Print each head's figures by split, and its figures by class on the largest."""
-    from mien.train.evaluate import headline
+    from mien.evaluation.evaluate import headline
 
     console = Console(highlight=False)
     for head in dict.fromkeys(each.head for each in results):
@@ -61,8 +61,8 @@ def print_faces(faces: Faces) -> None:
 
 def print_groups(groupings: Sequence[Grouping]) -> None:
     """Print the main figures by group, and how far the groups lie apart."""
-    from mien.train.elsewhere import gap_in_words, show
-    from mien.train.groups import FEW
+    from mien.evaluation.cross_dataset import gap_in_words, show
+    from mien.evaluation.groups import FEW
 
     console = Console(highlight=False)
     few = False

@@ -12,7 +12,9 @@ import typer
 
 from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
 from mien.cli.video import open_predictor
-from mien.draw import annotate, colour_of
+from mien.draw import annotate
+from mien.palette import colors_of
+from mien.text import percent
 from mien.types import Reading
 
 if TYPE_CHECKING:
@@ -216,18 +218,18 @@ def _panel(reading: Reading) -> RenderableType:
     from rich.panel import Panel
     from rich.text import Text
 
-    lines = Text()
+    lines, colors = Text(), colors_of(reading.labels)
     for label, share in zip(reading.labels, reading.probabilities, strict=True):
         filled = round(share * _BAR_CELLS)
         lines.append(f"{label:<9}")
-        lines.append("█" * filled, colour_of(label))
+        lines.append("█" * filled, colors[label])
         lines.append("·" * (_BAR_CELLS - filled), "dim")
-        lines.append(f" {share:4.0%}\n")
+        lines.append(f" {percent(share):>5}\n")
     lines.rstrip()
     asked = " or ".join(reading.set[:2]) + "?" if reading.uncertain else reading.top
     return Panel(
         lines,
         title=f"#{reading.identity} {asked}",
-        border_style=colour_of(reading.top),
+        border_style=colors[reading.top],
         expand=False,
     )

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mien.card import ModelCard
-from mien.draw import colour_of
 from mien.errors import ConfigError
+from mien.files import cannot_write
+from mien.files import check_writable as probe_writable
+from mien.palette import colors_of
+from mien.text import count, one_line, percent
 from mien.types import Reading
 from mien.wire import csv_fields, reading_to_row, to_json
 
@@ -138,7 +141,7 @@ class TextOutput:
         if not result.readings and result.error is None:
             self._file.write(f"{name}: no face found\n")
         for number, reading in enumerate(result.readings, 1):
-            shares = ", ".join(f"{label} {_percent(share)}" for label, share in _sorted(reading))
+            shares = ", ".join(f"{label} {percent(share)}" for label, share in _sorted(reading))
             self._file.write(
                 f"{name}: face {number}: {_headline(reading, abstain=self._abstain)}; "
                 f"box {_box_text(reading)}; {shares}\n"
@@ -169,7 +172,7 @@ class TerminalOutput:
             return
         title = Text(one_line(result.name), "bold")
         height, width = result.size_hw
-        title.append(f"  {width} × {height}, {_count_text(len(result.readings))}", "dim")
+        title.append(f"  {width} × {height}, {_found(len(result.readings))}", "dim")
         lines = [Text(), title] if self._begun else [title]
         self._begun = True
         if len(result.readings) > _MANY_FACES:
@@ -192,11 +195,12 @@ class TerminalOutput:
         head.append(_headline(reading, abstain=self._abstain), "bold")
         head.append(f"  at {_box_text(reading)}", "dim")
         lines = [head]
+        colors = colors_of(reading.labels)
         for label, share in _sorted(reading):
             line = Text(f"    {label:<9} ")
-            line.append(f"{_bar(share):<{_BAR_CELLS}}", colour_of(label))
-            lines.append(line.append(f" {_percent(share):>5}"))
-        coverage = _percent(self._card.confidence.coverage)
+            line.append(f"{_bar(share):<{_BAR_CELLS}}", colors[label])
+            lines.append(line.append(f" {percent(share):>5}"))
+        coverage = percent(self._card.confidence.coverage)
         if len(reading.set) > 1:
             lines.append(Text(f"    {coverage} set: {', '.join(reading.set)}", "dim"))
         return lines
@@ -205,27 +209,20 @@ class TerminalOutput:
         from rich.text import Text
 
         line = Text(f"  {number:>3}  ")
+        colors = colors_of(reading.labels)
         for label, share in zip(reading.labels, reading.probabilities, strict=True):
-            line.append(_HEIGHTS[min(int(share * 8), 7)], colour_of(label))
+            line.append(_HEIGHTS[min(int(share * 8), 7)], colors[label])
         headline = _headline(reading, abstain=self._abstain)
-        line.append(" ● ", colour_of(reading.top)).append(f"{headline:<24}", "bold")
+        line.append(" ● ", colors[reading.top]).append(f"{headline:<24}", "bold")
         return line.append(f" at {_box_text(reading)}", "dim")
 
     def _explanation(self, labels: Sequence[str]) -> Text:
         from rich.text import Text
 
         line = Text("       ").append("bars: ", "dim")
-        for label in labels:
-            line.append("█ ", colour_of(label)).append(f"{label} ", "dim")
+        for label, color in colors_of(labels).items():
+            line.append("█ ", color).append(f"{label} ", "dim")
         return line
-
-
-def one_line(text: str) -> str:
-    """Return the text on one line, with what a terminal would obey made visible."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in " ".join(text.split())
-    )
 
 
 def _standard_output(encoding: str | None = None) -> TextIO:
@@ -242,35 +239,17 @@ def _open_text(path: Path) -> TextIO:
         raise ConfigError(unwritable(path, error)) from None
 
 
-def probe_writable(path: Path) -> None:
-    """Find out whether a file can be written, and leave it as it is.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    there = path.exists()
-    if there and not path.is_file() and not path.is_dir():
-        return  # a pipe or device: opening and closing it would be noticed on its other end
-    try:
-        with path.open("ab"):
-            pass
-        if not there:
-            path.unlink()
-    except OSError as error:
-        raise ConfigError(unwritable(path, error)) from None
-
-
 def unwritable(path: Path, error: OSError) -> str:
     """Return the message for a file or folder that cannot be written."""
-    return f"cannot write {path}: {error.strerror or error}; choose another place"
+    return str(cannot_write(path, error))
 
 
 def _headline(reading: Reading, *, abstain: bool) -> str:
     if not reading.uncertain:
-        return f"{reading.top} {_percent(reading.confidence)}"
+        return f"{reading.top} {percent(reading.confidence)}"
     if abstain:
         return " or ".join(reading.set[:2] or (reading.top,)) + "?"
-    return f"{reading.top} {_percent(reading.confidence)}, uncertain"
+    return f"{reading.top} {percent(reading.confidence)}, uncertain"
 
 
 def _sorted(reading: Reading) -> list[tuple[str, float]]:
@@ -278,17 +257,13 @@ def _sorted(reading: Reading) -> list[tuple[str, float]]:
     return sorted(shares, key=lambda share: -share[1])
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
 def _box_text(reading: Reading) -> str:
     box = reading.face.box
     return f"{box.x},{box.y} {box.w}x{box.h}"
 
 
-def _count_text(faces: int) -> str:
-    return "no face found" if faces == 0 else f"{faces} face{'s' if faces > 1 else ''}"
+def _found(faces: int) -> str:
+    return count(faces, "face") if faces else "no face found"
 
 
 def _bar(share: float) -> str:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import Head, MinFace
-from mien.cli.output import one_line
 from mien.cli.predict import Faces
 from mien.concurrency import cores
 from mien.errors import ConfigError, MissingExtra
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -13,7 +13,7 @@ import mien
 from mien.cli.training_tools import Data, SkipBad, Votes, load_data, needs_train, status, steps_bar
 
 if TYPE_CHECKING:
-    from mien.train.data import Dataset
+    from mien.data import Dataset
     from mien.train.fit import Progress
     from mien.train.recipes import Recipe
     from mien.train.runs import EpochLog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -24,9 +24,19 @@ from mien.errors import MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.train.data import Dataset
+    from mien.data import Dataset
 
-__all__ = ["Data", "SkipBad", "Votes", "bar", "load_data", "needs_train", "status", "steps_bar"]
+__all__ = [
+    "Data",
+    "SkipBad",
+    "Votes",
+    "bar",
+    "load_data",
+    "needs",
+    "needs_train",
+    "status",
+    "steps_bar",
+]
 
 Data: TypeAlias = Annotated[
     Path | None,
@@ -49,13 +59,18 @@ status = Console(stderr=True)
 
 
 @contextmanager
-def needs_train() -> Iterator[None]:
-    """Turn a missing package of the extra ``train`` into one clear sentence."""
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing package of an extra into one clear sentence."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
     try:
         yield
     except ModuleNotFoundError as error:
-        raise MissingExtra("train", error.name or "keras") from None
+        raise MissingExtra(extra, error.name or extra) from None
+
+
+def needs_train() -> AbstractContextManager[None]:
+    """Turn a missing package of the extra ``train`` into one clear sentence."""
+    return needs("train")
 
 
 def load_data(path: Path | None, votes: Path | None, *, skip_bad: bool = False) -> Dataset:
@@ -64,8 +79,8 @@ def load_data(path: Path | None, votes: Path | None, *, skip_bad: bool = False) 
     Raises:
         DataError: no path was given, or the data is not as it should be.
     """
+    from mien import data
     from mien.errors import DataError
-    from mien.train import data
 
     if path is None:
         raise DataError("no data given: name FER2013 with --data fer2013.csv (or its folder)")

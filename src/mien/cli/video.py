@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
-from mien.cli.output import one_line
 from mien.concurrency import cores
 from mien.errors import ConfigError
+from mien.files import atomic_write, check_writable
+from mien.text import count, one_line, percent
 
 if TYPE_CHECKING:
     from mien.predictor import Predictor
-    from mien.summary import Person, Story
     from mien.video import FrameReadings, Outcome, Output, Source, VideoInfo
+    from mien.video.story import Person, Story
 
 __all__ = ["open_predictor", "video"]
 
@@ -81,8 +82,8 @@ def video(
     """
     files = _Files(output, csv, jsonl, parquet, timeline, summary)
     files.check(source)
-    from mien.summary import Story
     from mien.video import FollowOptions, open_source, run
+    from mien.video.story import Story
 
     options = FollowOptions(every=every, smooth_s=smooth)
     predictor = open_predictor(model, min_face)
@@ -154,11 +155,10 @@ class _Files:
     def open(self, source: Source, labels: tuple[str, ...]) -> list[Output]:
         """Return the outputs that take frames; see :func:`mien.video.run`."""
         from mien.video import CsvTable, JsonLines, ParquetTable, VideoWriter
-        from mien.video.pending import PendingFile
 
         for path in (self.timeline, self.summary):
             if path is not None:
-                PendingFile(path)  # find out now whether it can be written
+                check_writable(path)
         outputs: list[Output] = []
         if self.video is not None:
             outputs.append(VideoWriter(self.video, source))
@@ -172,8 +172,8 @@ class _Files:
 
     def write_story(self, story: Story, source: str, outcome: Outcome, start_s: float) -> None:
         """Write the summary and the timeline, if they are wanted."""
-        from mien.summary import episode_rows, story_to_dict
-        from mien.timeline import timeline_html, timeline_png
+        from mien.video.story import episode_rows, story_to_dict
+        from mien.video.timeline import timeline_html, timeline_png
         from mien.wire import to_csv, to_json
 
         people = story.people()
@@ -198,16 +198,8 @@ class _Files:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from mien.video.pending import PendingFile
-
-    pending = PendingFile(path)
-    try:
-        pending.part.write_bytes(content)
-        pending.commit()
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another place") from None
-    finally:
-        pending.discard()
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextmanager
@@ -259,13 +251,13 @@ def _progress(info: VideoInfo) -> Iterator[Callable[[FrameReadings], None]]:
 
 def _report(files: _Files, people: tuple[Person, ...], outcome: Outcome) -> None:
     typer.echo(
-        f"{outcome.frames} frames, {outcome.duration_s:.1f} s, {len(people)} "
-        f"{'person' if len(people) == 1 else 'people'}"
+        f"{outcome.frames} frames, {outcome.duration_s:.1f} s, "
+        f"{count(len(people), 'person', 'people')}"
     )
     for person in people:
         shares = sorted(person.shares.items(), key=lambda share: -share[1])
-        led = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= 0.005)
-        changes = f"{person.changes} change{'' if person.changes == 1 else 's'}"
+        led = ", ".join(f"{label} {percent(share)}" for label, share in shares if share >= 0.005)
+        changes = count(person.changes, "change")
         typer.echo(f"person {person.identity}: {person.seen_s:.1f} s in sight; {led}; {changes}")
     if outcome.damaged:
         typer.echo(f"{outcome.damaged} parts of the video are damaged and were left out", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from mien.boxes import largest
 from mien.types import Face
 
 __all__ = ["Select", "everyone", "largest"]
@@ -16,8 +17,3 @@ Select: TypeAlias = Callable[[Sequence[Face]], Sequence[Face]]
 def everyone(faces: Sequence[Face]) -> tuple[Face, ...]:
     """Return all faces, in the detector's order."""
     return tuple(faces)
-
-
-def largest(faces: Sequence[Face]) -> tuple[Face, ...]:
-    """Return the face with the largest box, the first of several equal ones; or none."""
-    return tuple(sorted(faces, key=lambda face: -face.box.w * face.box.h)[:1])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from mien.errors import ConfigError, InputError, MissingExtra
+from mien.files import atomic_write
 
 __all__ = [
     "fetch",
@@ -87,7 +88,7 @@ def fetch(address: str, most_bytes: int) -> bytes:
 
 
 def write_whole(place: str, content: bytes) -> None:
-    """Write a file that appears under its name whole or not at all, replacing another.
+    """Write a file atomically; one that was there is replaced.
 
     Raises:
         ConfigError: it cannot be written.
@@ -96,23 +97,8 @@ def write_whole(place: str, content: bytes) -> None:
         files, path = _file_system(place)
         _insist(place, lambda: _put_whole(files, path, content))
         return
-    try:
-        whole = Path(place)
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        beside = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}")
-        try:
-            with beside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, whole)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {place}: {error.strerror or error}; choose another place"
-        ) from None
+    with atomic_write(Path(place)) as temporary:
+        temporary.write_bytes(content)
 
 
 def _put_whole(files: Any, path: str, content: bytes) -> None:

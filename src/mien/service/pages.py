@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from mien.card import ModelCard
-from mien.draw import colour_of
 from mien.faces import smallest_face_of
+from mien.palette import colors_of
 from mien.runtime import default_model
-from mien.service.card_page import card_body
 from mien.service.deps import services_of
 from mien.service.engine import Engine
 from mien.service.errors import ServiceError, error_response
-from mien.service.templates import render, text_page
+from mien.service.notice import NOTICE
+from mien.templates import render
 
 __all__ = ["RUNTIME_FILES", "CachedFiles", "install", "router", "static_folder"]
 
@@ -57,6 +58,15 @@ _DOCS_HEADERS = {
     "Content-Security-Policy": _CSP.format(wasm="").replace(
         "style-src 'self'", "style-src 'self' 'unsafe-inline'"
     )
+}
+
+# The measures of the model card that its page shows, as a person calls them.
+_MEASURES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "top2_accuracy": "Top-2 accuracy",
+    "ece": "Calibration error",
+    "set_coverage": "Sets with the true label",
 }
 
 router = APIRouter(include_in_schema=False)
@@ -113,16 +123,24 @@ async def local_page(request: Request) -> Response:
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs(request: Request) -> Response:
     """Swagger UI from a package, not from a CDN."""
-    text = render("docs.html", here="/docs", model=_model_name(request))
-    return HTMLResponse(text, headers=_DOCS_HEADERS)
+    return _html(request, "docs", "/docs", _DOCS_HEADERS)
 
 
 @router.api_route("/model", methods=["GET", "HEAD"])
 async def model_page(request: Request) -> Response:
     """The model card for people."""
-    body = card_body(services_of(request).running_engine().card)
-    text = text_page("model card", body, here="/model", model=_model_name(request))
-    return HTMLResponse(text, headers=_PAGE_HEADERS)
+    card = services_of(request).running_engine().card
+    sections = {
+        "For": card.intended_use,
+        "Not for": card.prohibited_use,
+        "Data": card.data,
+        "Size": f"{card.parameters:,} parameters" if card.parameters else "",
+        "Licence": card.licence,
+    }
+    known = [name for name in _MEASURES if any(name in row for row in card.metrics.values())]
+    measures = {name: _MEASURES[name] for name in known}
+    values = {"card": card, "sections": sections.items(), "measures": measures}
+    return _html(request, "model", "/model", _PAGE_HEADERS, **values)
 
 
 @router.get("/samples/{name}.jpg")
@@ -183,20 +201,31 @@ def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
     card = services.engine.card if services.engine else ModelCard(name="", version="")
     settings = {
         "mode": mode,
-        "labels": {label: colour_of(label) for label in card.labels},
+        "labels": colors_of(card.labels),
         "needsKey": services.access.needs_key,
         "imageBytes": services.settings.image_bytes,
         "coverage": card.confidence.coverage,
         "abstainBelow": card.confidence.abstain_below,
         "smallestFace": _smallest_face(services.engine),
     }
+    here = "/local" if mode == "local" else "/"
+    content = json.dumps(settings).replace("<", "\\u003c")
+    return _html(request, "live", here, headers, settings=content)
+
+
+def _html(
+    request: Request, name: str, here: str, headers: Mapping[str, str], **values: Any
+) -> HTMLResponse:
+    """Return ``templates/NAME.html``; ``here`` is the path that the navigation marks."""
     text = render(
-        "live.html",
-        here="/local" if mode == "local" else "/",
+        "mien.service",
+        f"templates/{name}.html",
+        here=here,
         model=_model_name(request),
-        settings=json.dumps(settings).replace("<", "\\u003c"),
+        notice=NOTICE,
+        **values,
     )
-    return HTMLResponse(text, headers=headers)
+    return HTMLResponse(text, headers=dict(headers))
 
 
 def _smallest_face(engine: Engine | None) -> dict[str, float] | None:
@@ -207,16 +236,9 @@ def _smallest_face(engine: Engine | None) -> dict[str, float] | None:
 async def _on_not_found(request: Request, error: HTTPException) -> Response:
     """Answer a person with a page, a program with the one shape of an error."""
     if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
-        body = (
-            "<h1>There is no page here</h1>"
-            "<p>The address may be mistyped. These are the pages of this service:</p>"
-            '<ul><li><a href="/">Live</a>: a camera or a photo, read by the service</li>'
-            '<li><a href="/local">On this device</a>: the same, read in the browser</li>'
-            '<li><a href="/docs">API</a>: for programs</li>'
-            '<li><a href="/model">Model</a>: what reads, and how well</li></ul>'
-        )
-        text = text_page("no page here", body, here="", model=_model_name(request))
-        return HTMLResponse(text, 404, headers=_PAGE_HEADERS)
+        page = _html(request, "not_found", "", _PAGE_HEADERS)
+        page.status_code = 404
+        return page
     content = {"code": "not_found", "message": str(error.detail)}
     request_id = str(request.scope.get("request_id", ""))
     return error_response(request_id, 404, content, error.headers)

@@ -39,7 +39,7 @@ from mien.service.access import key_of, origin_allowed
 from mien.service.deps import Services, services_of, within
 from mien.service.engine import Engine, Outcome
 from mien.service.errors import ServiceError, public_error
-from mien.tracking import Tracker, TrackingRules
+from mien.video.tracking import Tracker, TrackingRules
 from mien.wire import reading_to_dict, to_json
 
 __all__ = ["Close", "Conversation", "Frames", "State", "router"]

@@ -1,4 +1,4 @@
-"""Everything that needs a training framework: data, networks, training, evaluation, export.
+"""Everything that needs a training framework: networks, recipes, training, export.
 
 Nothing outside this package imports keras, tensorflow or torch; install it with
 ``pip install 'mien[train]'``.

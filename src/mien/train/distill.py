@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 
 from mien.card import sha256_of
 from mien.confidence import softmax
+from mien.data import Dataset
 from mien.errors import ConfigError
+from mien.files import atomic_write
 from mien.runtime import open_session
 from mien.train import nets
 from mien.train.augment import moved
-from mien.train.data import Dataset
 from mien.train.devices import Devices
-from mien.train.files import replacing
 from mien.train.session import load_network
 
 __all__ = ["Targets", "Watching", "blend", "mean_answers", "teacher_answers"]
@@ -199,6 +199,6 @@ def _answers(
             parts[head].append((both / 2).astype(np.float32))
         progress(index * len(steps) + step + 1, count * len(steps))
     answers = {head: np.concatenate(found) for head, found in parts.items()}
-    with contextlib.suppress(OSError), replacing(cached) as beside:
-        np.savez(beside, **answers)
+    with contextlib.suppress(ConfigError), atomic_write(cached) as temporary:
+        np.savez(temporary, **answers)
     return answers

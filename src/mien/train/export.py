@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 import mien
 from mien.card import Confidence, ModelCard, record_of, write_card
 from mien.confidence import fit_confidence
+from mien.data import FERPLUS_LABELS, Dataset, hold_out
 from mien.errors import ConfigError, ModelError
+from mien.evaluation.evaluate import card_metrics, classify, evaluate, truth_of
+from mien.files import atomic_write
+from mien.notice import INTENDED_USE, PROHIBITED_USE
 from mien.runtime import OnnxSession, Session
 from mien.train import nets
-from mien.train.data import FERPLUS_LABELS, Dataset, hold_out
-from mien.train.evaluate import card_metrics, classify, evaluate, truth_of
-from mien.train.files import replacing
 from mien.train.onnx_graph import write_onnx
 from mien.train.recipes import Recipe, load_recipe
 from mien.train.runs import Origins, check_same_data, read_origins, trained_model
@@ -87,18 +88,18 @@ def export_run(
     logits_model = nets.logits_of(model)
     card = _card(onnx_path.stem, recipe, model, geometry, read_origins(run_dir))
 
-    with replacing(onnx_path) as beside:
-        write_onnx(logits_model, beside)
+    with atomic_write(onnx_path) as temporary:
+        write_onnx(logits_model, temporary)
         rows = dataset.crops[held_out[:_PARITY_CROPS]]
-        distance = parity(logits_model, beside, card, rows)
-        judged = _judged(beside, card, dataset, held_out, on_crops)
+        distance = parity(logits_model, temporary, card, rows)
+        judged = _judged(temporary, card, dataset, held_out, on_crops)
     keras_path = models_dir / "best_model.keras"
-    with replacing(keras_path) as beside:
-        model.save(beside)
+    with atomic_write(keras_path) as temporary:
+        model.save(temporary)
     architecture = models_dir / "model_architecture.json"
-    with replacing(architecture) as beside:
+    with atomic_write(architecture) as temporary:
         content = json.loads(model.to_json())
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     files = {path.name: record_of(path) for path in (keras_path, onnx_path)}
     finished = replace(judged, files=files)
@@ -155,8 +156,8 @@ def _card(
             f"PublicTest or PrivateTest{_descent(origins)}"
         ),
         recipe=recipe.to_dict(),
-        intended_use=_INTENDED_USE,
-        prohibited_use=_PROHIBITED_USE,
+        intended_use=INTENDED_USE,
+        prohibited_use=PROHIBITED_USE,
     )
 
 
@@ -191,15 +192,3 @@ def _fit(session: Session, head: str, rows: Dataset) -> Confidence:
     truth, usable = truth_of(head, rows)
     logits: Logits = classify(session, rows.crops[usable])
     return fit_confidence(logits, truth[usable])
-
-
-_INTENDED_USE = (
-    "Reading the facial expression that a person shows in a picture, frontal faces above all: "
-    "research, teaching, interfaces, art, statistics over many faces. An expression is not a "
-    "feeling: what a face shows says little about what its owner feels."
-)
-_PROHIBITED_USE = (
-    "Decisions about single people (work, school, credit, policing, borders, health, lie "
-    "detection); inferring emotions at work or in education, which Regulation (EU) 2024/1689, "
-    "Article 5(1)(f), forbids; watching people without their knowledge."
-)

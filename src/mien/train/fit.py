@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import sha256_of
+from mien.data import Dataset, hold_out
 from mien.errors import ConfigError, ModelError, TrainingError
+from mien.evaluation.metrics import accuracy_and_loss
 from mien.train import nets, runs
 from mien.train.augment import augment
-from mien.train.data import Dataset, hold_out
 from mien.train.devices import Devices, open_devices
 from mien.train.distill import Watching, blend
-from mien.train.metrics import accuracy_and_loss
 from mien.train.mix import Batch, mix
 from mien.train.pool import Voters
 from mien.train.recipes import Recipe, TrainingPart

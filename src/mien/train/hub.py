@@ -28,7 +28,9 @@ import yaml
 
 from mien.card import FileRecord, ModelCard, card_path, read_card, record_of, write_card
 from mien.errors import ModelError
-from mien.train.files import replacing
+from mien.files import atomic_write
+from mien.notice import NOTICE
+from mien.text import percent
 
 __all__ = ["config_of", "write_hub"]
 
@@ -65,16 +67,16 @@ def write_hub(folder: Path, models: Sequence[Path]) -> tuple[Path, ...]:
     card = replace(first, files=records)
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in zip(names, models, strict=True):
-        with replacing(folder / name) as beside:
-            shutil.copyfile(path, beside)
+        with atomic_write(folder / name) as temporary:
+            shutil.copyfile(path, temporary)
     texts = {
         "README.md": _readme(card),
         "config.json": json.dumps(config_of(card), indent=2) + "\n",
         "LICENSE": _licence(),
     }
     for name, text in texts.items():
-        with replacing(folder / name) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with atomic_write(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     own = folder / f"{card.name}.card.json"
     write_card(card, own)
     return (folder / "README.md", folder / "config.json", *(folder / name for name in names), own,
@@ -132,13 +134,14 @@ def _readme(card: ModelCard) -> str:
         labels=", ".join(card.labels),
         heads=_heads(card),
         files=_files(card.files),
+        notice="\n\n".join(f"**{each.title}** {each.text}" for each in NOTICE),
         intended=card.intended_use,
         prohibited=card.prohibited_use,
         data=card.data,
         protocol=card.protocol,
         figures=_figures(card),
         temperature=f"{card.confidence.temperature:.3f}",
-        coverage=f"{card.confidence.coverage:.0%}".replace("%", " %"),
+        coverage=percent(card.confidence.coverage),
         abstain=f"{card.confidence.abstain_below:.2f}",
         scale=card.geometry.scale,
         shift=card.geometry.shift_y,
@@ -213,7 +216,7 @@ def _figure(figures: Mapping[str, float], key: str) -> str:
     if key not in figures:
         return ""
     value = figures[key]
-    return f"{value:.2f}" if key == "mean_set_size" else f"{value:.1%}".replace("%", " %")
+    return f"{value:.2f}" if key == "mean_set_size" else percent(value, 1)
 
 
 def _licence() -> str:

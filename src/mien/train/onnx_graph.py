@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, version_converter
 
 from mien.errors import ModelError
-from mien.train.files import replacing
+from mien.files import atomic_write
 from mien.types import CROP_HW
 
 __all__ = ["OPSET", "save_onnx", "write_onnx"]
@@ -59,8 +59,8 @@ def save_onnx(model: onnx.ModelProto, path: Path) -> None:
         onnx.checker.check_model(tidied, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"the graph written is not valid ONNX: {error}") from None
-    with replacing(path) as beside:
-        onnx.save(tidied, beside)
+    with atomic_write(path) as temporary:
+        onnx.save(tidied, temporary)
 
 
 def _convert(logits_model: keras.Model) -> onnx.ModelProto:

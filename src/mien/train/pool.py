@@ -21,8 +21,8 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mien.confidence import softmax
+from mien.data import Dataset
 from mien.errors import ConfigError
-from mien.train.data import Dataset
 from mien.types import EMOTIONS
 
 __all__ = ["Voters", "pool", "vote_opinion", "with_votes"]

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import sha256_of
+from mien.data import Dataset
 from mien.errors import ConfigError, ModelError, TrainingError
-from mien.train.data import Dataset
-from mien.train.files import replacing
+from mien.files import atomic_write
 from mien.train.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -143,13 +143,13 @@ def open_folder(
     """
     if check_folder(run_dir, recipe, dataset, origins, resume=resume):
         return
-    with replacing(run_dir / "data.json") as beside:
-        beside.write_text(json.dumps(_described(dataset)) + "\n", encoding="utf-8")
-    with replacing(run_dir / "origins.json") as beside:
-        beside.write_text(json.dumps(asdict(origins)) + "\n", encoding="utf-8")
+    with atomic_write(run_dir / "data.json") as temporary:
+        temporary.write_text(json.dumps(_described(dataset)) + "\n", encoding="utf-8")
+    with atomic_write(run_dir / "origins.json") as temporary:
+        temporary.write_text(json.dumps(asdict(origins)) + "\n", encoding="utf-8")
     # The recipe comes last: a folder that has one is a whole run folder.
-    with replacing(run_dir / "recipe.yaml") as beside:
-        beside.write_text(recipe.to_yaml(), encoding="utf-8")
+    with atomic_write(run_dir / "recipe.yaml") as temporary:
+        temporary.write_text(recipe.to_yaml(), encoding="utf-8")
 
 
 def check_same_data(run_dir: Path, dataset: Dataset) -> None:
@@ -190,8 +190,8 @@ def trained_model(run_dir: Path) -> keras.Model:
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write an ``.npz``."""
-    with replacing(path) as beside:
-        np.savez(beside, **arrays)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -220,7 +220,7 @@ def read_log(run_dir: Path) -> list[EpochLog]:
 def write_log(run_dir: Path, log: Sequence[EpochLog]) -> None:
     """Write ``log.csv``."""
     path = run_dir / "log.csv"
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(EpochLog)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in log)
@@ -251,8 +251,8 @@ def write_curves(run_dir: Path, log: Sequence[EpochLog]) -> None:
     for axes in (upper, lower):
         axes.grid(color="#c9d1d8", linewidth=0.6, alpha=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-    with replacing(run_dir / "curves.png") as beside:
-        figure.savefig(beside)
+    with atomic_write(run_dir / "curves.png") as temporary:
+        figure.savefig(temporary)
 
 
 def read_origins(run_dir: Path) -> Origins:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data import Dataset, vote_distribution
 from mien.errors import ConfigError
-from mien.train.data import Dataset, vote_distribution
 from mien.train.distill import Targets, blend, mean_answers, teacher_answers
 from mien.train.pool import with_votes
 from mien.train.recipes import TrainingPart

@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 from mien.errors import ConfigError, VideoError
 from mien.images import Picture
 from mien.predictor import Predictor
-from mien.tracking import Tracker, TrackingRules
 from mien.types import Face, Image, Reading
 from mien.video.source import Frame, Source, VideoFile
+from mien.video.tracking import Tracker, TrackingRules
 
 __all__ = ["FollowOptions", "FrameReadings", "Outcome", "Output", "follow", "run"]
 
@@ -35,7 +35,7 @@ class FollowOptions:
     Attributes:
         every: the detector looks at every ``every``-th frame; ``None`` is 15 times a second
             or at every frame, whichever is rarer.
-        smooth_s: see :class:`mien.tracking.TrackingRules`.
+        smooth_s: see :class:`mien.video.tracking.TrackingRules`.
 
     Raises:
         ConfigError: ``every`` is below 1.

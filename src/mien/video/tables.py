@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mien.errors import MissingExtra
+from mien.files import PendingFile
 from mien.types import EMOTIONS
-from mien.video.pending import PendingFile
 from mien.video.pipeline import FrameReadings
 from mien.wire import csv_fields, reading_to_dict, reading_to_row, to_json
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from mien.draw import annotate
 from mien.errors import ConfigError, VideoError
+from mien.files import PendingFile
 from mien.types import Image
-from mien.video.pending import PendingFile
 from mien.video.pipeline import FrameReadings
 from mien.video.source import Source, VideoFile
 

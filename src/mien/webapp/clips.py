@@ -11,8 +11,6 @@ from pathlib import Path
 
 from mien.errors import InputError, MienError
 from mien.predictor import Predictor
-from mien.summary import Person as Summary
-from mien.summary import Story, story_to_dict
 from mien.video import (
     CsvTable,
     FrameReadings,
@@ -23,6 +21,8 @@ from mien.video import (
     open_source,
     run,
 )
+from mien.video.story import Person as Summary
+from mien.video.story import Story, story_to_dict
 from mien.webapp.jobs import JobState
 from mien.wire import to_json
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from mien.draw import colour_of
+from mien.palette import colors_of
 from mien.predictor import Predictor
 
 __all__ = ["component", "join_modules", "look_of"]
@@ -47,7 +47,7 @@ def component(name: str) -> Callable[..., Any]:
 def look_of(predictor: Predictor) -> dict[str, Any]:
     """Return what every component needs: colours by label, and the calibration's promises."""
     return {
-        "colours": {label: colour_of(label) for label in predictor.labels},
+        "colours": colors_of(predictor.labels),
         "terms": {
             "coverage": predictor.calibration.coverage,
             "abstainBelow": predictor.calibration.abstain_below,

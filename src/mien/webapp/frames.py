@@ -10,7 +10,7 @@ from typing import Any
 from mien.errors import BrokenImage, ImageError, MienError
 from mien.images import WEB_FORMATS, ImageLimits
 from mien.predictor import Predictor
-from mien.tracking import Tracker
+from mien.video.tracking import Tracker
 from mien.wire import reading_to_dict
 
 __all__ = ["FRAME_LIMITS", "answer_frame"]

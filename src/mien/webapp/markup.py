@@ -1,17 +1,18 @@
 """Bars, tables and diagrams as HTML: plain text in, markup out, every text escaped.
 
 Colours of text and lines follow the page's theme (``currentColor``); those of expressions are
-:data:`mien.draw.EMOTION_COLOURS`. Classes are styled in ``static/style.css``.
+:data:`mien.palette.EXPRESSION_COLORS`. Classes are styled in ``static/style.css``.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from mien.draw import _ink_on, colour_of
+from mien.palette import colors_of
+from mien.text import clock, duration, percent
 
 __all__ = [
     "TimelineRow",
@@ -21,28 +22,12 @@ __all__ = [
     "distribution",
     "empty_state",
     "fields",
-    "ink_on",
-    "percent",
     "reliability_plot",
     "sentence",
     "swatches",
     "time_shares",
     "timeline",
 ]
-
-
-def percent(share: float) -> str:
-    """Return a share of one as a whole percentage, without claiming 0 or 100 wrongly."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    if 0.995 <= share < 1:
-        return ">99 %"
-    return f"{share * 100:.0f} %"
-
-
-def ink_on(label: str) -> str:
-    """Return the colour of letters that are read on the label's colour, as ``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*_ink_on(colour_of(label)))
 
 
 def data_uri(jpeg: bytes) -> str:
@@ -60,17 +45,18 @@ def sentence(message: str) -> str:
 def distribution(counts: Mapping[str, int]) -> str:
     """Return a bar for each label with its number of faces, as long as its part of the most."""
     total, most = sum(counts.values()), max(counts.values(), default=0)
-    return _bar_list(
+    rows = [
         (label, count / most if most else 0.0, f"{count} ({percent(count / max(total, 1))})")
         for label, count in counts.items()
-    )
+    ]
+    return _bar_list(rows, colors_of(counts))
 
 
-def _bar_list(rows: Iterable[tuple[str, float, str]]) -> str:
+def _bar_list(rows: Sequence[tuple[str, float, str]], colors: Mapping[str, str]) -> str:
     lines = [
         f'<li><span class="mien-name">{escape(label.capitalize())}</span>'
         f'<span class="mien-track"><span class="mien-fill" style="width:{share:.2%};'
-        f'background:{colour_of(label)}"></span></span>'
+        f'background:{colors[label]}"></span></span>'
         f'<span class="mien-value">{escape(text)}</span></li>'
         for label, share, text in rows
     ]
@@ -80,8 +66,8 @@ def _bar_list(rows: Iterable[tuple[str, float, str]]) -> str:
 def swatches(labels: Sequence[str]) -> str:
     """Return the legend of the expressions' colours."""
     items = "".join(
-        f'<li><span style="background:{colour_of(label)}"></span>{escape(label)}</li>'
-        for label in labels
+        f'<li><span style="background:{color}"></span>{escape(label)}</li>'
+        for label, color in colors_of(labels).items()
     )
     return f'<ul class="mien-legend">{items}</ul>'
 
@@ -103,9 +89,10 @@ def class_table(rows: Sequence[Mapping[str, float | str]]) -> str:
     Args:
         rows: with ``label``, ``precision``, ``recall``, ``f1`` (parts of 1) and ``support``.
     """
+    colors = colors_of(str(row["label"]) for row in rows)
     body = "".join(
         f'<tr><th scope="row"><span class="mien-dot" style="background:'
-        f'{colour_of(str(row["label"]))}"></span>{escape(str(row["label"]).capitalize())}</th>'
+        f'{colors[str(row["label"])]}"></span>{escape(str(row["label"]).capitalize())}</th>'
         + "".join(f"<td>{float(row[name]):.2f}</td>" for name in ("precision", "recall", "f1"))
         + f"<td>{int(row['support']):,}</td></tr>"
         for row in rows
@@ -224,15 +211,16 @@ def timeline(rows: Sequence[TimelineRow], duration_s: float) -> str:
         duration_s: what the whole width stands for.
     """
     whole = max(duration_s, 1e-9)
-    body = "".join(_timeline_row(row, whole) for row in rows)
-    marks = "".join(f"<span>{_clock(duration_s * part / 4)}</span>" for part in range(5))
+    colors = colors_of(label for row in rows for _, _, label, _ in row.spans)
+    body = "".join(_timeline_row(row, whole, colors) for row in rows)
+    marks = "".join(f"<span>{clock(duration_s * part / 4)}</span>" for part in range(5))
     return (
         '<div class="mien-timeline" tabindex="0" role="region" aria-label="People over time">'
         f'<ul>{body}</ul></div><div class="mien-clock">{marks}</div>'
     )
 
 
-def _timeline_row(row: TimelineRow, whole_s: float) -> str:
+def _timeline_row(row: TimelineRow, whole_s: float, colors: Mapping[str, str]) -> str:
     first_s = row.spans[0][0] if row.spans else 0.0
     thumb = (
         f'<img src="{escape(row.thumb_uri)}" alt="" width="40" height="40">'
@@ -241,11 +229,11 @@ def _timeline_row(row: TimelineRow, whole_s: float) -> str:
     )
     return (
         f'<li><button type="button" data-seek="{first_s:.3f}" '
-        f'title="Go to {_clock(first_s)}, where they are first seen">{thumb}'
+        f'title="Go to {clock(first_s)}, where they are first seen">{thumb}'
         f'<span><b class="mien-name">{escape(row.name)}</b>'
         f'<span class="mien-soft">{escape(row.words)}</span></span></button>'
         f'<span class="mien-strip" data-seek="0" data-length="{whole_s:.3f}">'
-        + "".join(_span(*span, whole_s) for span in row.spans)
+        + "".join(_span(*span, whole_s, colors) for span in row.spans)
         + "</span></li>"
     )
 
@@ -259,19 +247,20 @@ def time_shares(seen_s: float, shares: Mapping[str, float], uncertain: float) ->
     ]
     if uncertain >= 0.005:
         parts.append(f"uncertain {percent(uncertain)}")
-    return f"{_clock(seen_s)}: " + ", ".join(parts) if parts else _clock(seen_s)
+    return f"{duration(seen_s)}: " + ", ".join(parts) if parts else duration(seen_s)
 
 
-def _span(start_s: float, end_s: float, label: str, uncertain: bool, whole_s: float) -> str:
-    words = f"{_clock(start_s)} to {_clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
+def _span(
+    start_s: float,
+    end_s: float,
+    label: str,
+    uncertain: bool,
+    whole_s: float,
+    colors: Mapping[str, str],
+) -> str:
+    words = f"{clock(start_s)} to {clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
     kind = ' class="mien-faint"' if uncertain else ""
     return (
         f'<i{kind} style="left:{start_s / whole_s:.3%};width:{(end_s - start_s) / whole_s:.3%};'
-        f'background:{colour_of(label)}" title="{escape(words)}"></i>'
+        f'background:{colors[label]}" title="{escape(words)}"></i>'
     )
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

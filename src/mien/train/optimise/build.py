@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from mien.card import FileRecord, ModelCard, read_card, record_of, sha256_of, write_card
 from mien.confidence import Probabilities
+from mien.data import Dataset
 from mien.errors import ConfigError, DataError, MissingExtra, ModelError
+from mien.evaluation.evaluate import TEST_SPLITS, card_metrics, evaluate
+from mien.files import atomic_write
 from mien.runtime import LiteRtSession, OnnxSession, Session
 from mien.train import nets
-from mien.train.data import Dataset
-from mien.train.evaluate import TEST_SPLITS, card_metrics, evaluate
-from mien.train.files import replacing
 from mien.train.optimise.checks import (
     Check,
     Probe,
@@ -98,8 +98,8 @@ def optimise(
         files = [_put(path, output_dir / path.name) for path in made.values()]
     card_file = output_dir / f"{network.stem}.card.json"
     write_card(card, card_file)
-    with replacing(readme) as beside:
-        beside.write_text(as_markdown(card), encoding="utf-8")
+    with atomic_write(readme) as temporary:
+        temporary.write_text(as_markdown(card), encoding="utf-8")
     return Optimised(card, (*files, card_file, readme))
 
 
@@ -224,6 +224,6 @@ def _earlier(path: Path, card: ModelCard) -> Iterator[tuple[str, FileRecord]]:
 
 
 def _put(source: Path, target: Path) -> Path:
-    with replacing(target) as beside:
-        shutil.copyfile(source, beside)
+    with atomic_write(target) as temporary:
+        shutil.copyfile(source, temporary)
     return target

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mien.card import ModelCard
 from mien.confidence import Probabilities, softmax
+from mien.data import Dataset, hold_out
+from mien.evaluation.evaluate import classify, truth_of
 from mien.runtime import Session
-from mien.train.data import Dataset, hold_out
-from mien.train.evaluate import classify, truth_of
 from mien.train.optimise.forms import Form
 from mien.types import CROP_HW, Crops
 

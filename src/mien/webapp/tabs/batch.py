@@ -7,14 +7,14 @@ import io
 import streamlit as st
 from pandas import DataFrame
 
-from mien.draw import colour_of
 from mien.errors import InputError
 from mien.images import IMAGE_ENDINGS
+from mien.palette import colors_of, ink_on
 from mien.predictor import Predictor
 from mien.webapp.archives import ArchiveLimits
 from mien.webapp.batches import collect, read_all
 from mien.webapp.jobs import Job
-from mien.webapp.markup import distribution, empty_state, ink_on, sentence
+from mien.webapp.markup import distribution, empty_state, sentence
 from mien.webapp.pictures import PictureResult
 from mien.webapp.tables import (
     OVERVIEW_COLUMNS,
@@ -119,7 +119,8 @@ def _show_table(results: list[PictureResult], labels: tuple[str, ...]) -> None:
     table["confidence"] *= 100
     table = table.fillna({name: "" for name in OVERVIEW_COLUMNS if name != "confidence"})
     plates = {
-        label: f"background-color: {colour_of(label)}; color: {ink_on(label)}" for label in labels
+        label: f"background-color: {color}; color: {ink_on(color)}"
+        for label, color in colors_of(labels).items()
     }
     st.dataframe(
         table.style.map(lambda label: plates.get(str(label).lower(), ""), subset=["expression"]),

@@ -11,7 +11,7 @@ import time
 import streamlit as st
 
 from mien.predictor import Predictor
-from mien.tracking import Tracker, TrackingRules
+from mien.video.tracking import Tracker, TrackingRules
 from mien.webapp.components import component, look_of
 from mien.webapp.frames import answer_frame
 from mien.webapp.markup import swatches

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from mien.card import ModelCard
+from mien.notice import INTENDED_USE, PROHIBITED_USE
 from mien.webapp.markup import (
     class_table,
     confusion_table,
@@ -16,7 +17,6 @@ from mien.webapp.markup import (
     percent,
     reliability_plot,
 )
-from mien.webapp.notice import INTENDED, PROHIBITED
 from mien.webapp.reports import ClassFigures, find_report, headline_result, split_rows
 
 __all__ = ["show"]
@@ -30,8 +30,8 @@ def show(card: ModelCard, model: Path | None) -> None:
         st.html(fields(_facts(card)))
     with right:
         st.markdown("#### Use")
-        st.success(f"**For:** {card.intended_use or INTENDED}", icon=":material/check_circle:")
-        st.error(f"**Not for:** {card.prohibited_use or PROHIBITED}", icon=":material/block:")
+        st.success(f"**For:** {card.intended_use or INTENDED_USE}", icon=":material/check_circle:")
+        st.error(f"**Not for:** {card.prohibited_use or PROHIBITED_USE}", icon=":material/block:")
     report = find_report(model) if model else None
     figures = headline_result(report, next(iter(card.heads))) if report else None
     if card.metrics:
