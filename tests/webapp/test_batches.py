@@ -57,7 +57,7 @@ def test_a_picture_that_cannot_be_read_is_a_result_and_not_the_end(
     damaged, good, foreign = read_all(batch, predictor)(state)
     assert state.done == 3
     assert "damaged" in str(damaged.error)
-    assert "no picture that is known" in str(foreign.error)
+    assert "this is not an image" in str(foreign.error)
     assert [reading.top for reading in good.readings] == ["happy"]
 
 

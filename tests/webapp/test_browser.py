@@ -173,7 +173,7 @@ def test_what_is_no_picture_is_told_in_words(page: Page, tmp_path: Path) -> None
     (tmp_path / "x.png").write_text("no picture")
     choose_file(page, tmp_path / "x.png")
     alert = page.locator("[data-testid=stAlert]:visible")
-    expect(alert).to_contain_text("no picture that is known", timeout=_SLOW_MS)
+    expect(alert).to_contain_text("This is not an image", timeout=_SLOW_MS)
 
 
 def test_snapshot_of_the_camera_is_read(page: Page) -> None:

@@ -23,7 +23,7 @@ def text(data: bytes) -> str:
         ({"jpeg": 5}, "reload the page"),
         ({"jpeg": ""}, "0 bytes"),
         ({"jpeg": "äö"}, "reload the page"),
-        ({"jpeg": text(b"no picture")}, "no picture that is known"),
+        ({"jpeg": text(b"no picture")}, "this is not an image"),
         ({"jpeg": text(jpeg(200, 10, 2000))}, "at most"),
     ],
 )

@@ -106,10 +106,10 @@ def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
         st.caption(f"{skipped} other files in the archive were left out.")
     chart, table = st.columns([2, 3], gap="large")
     with chart:
-        st.markdown("##### Faces by expression")
+        st.markdown("## Faces by expression")
         st.html(distribution(counts(results, labels)))
     with table:
-        st.markdown("##### Every face")
+        st.markdown("## Every face")
         _show_table(results, labels)
     _offer_downloads(results, labels)
 
