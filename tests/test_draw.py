@@ -198,7 +198,7 @@ class TestPlaces:
         assert [each.text for each in labels_of(row, (500, 800))] == ["1", "2", "3", "4"]
         wide = [reading_at(20 + 190 * column, 200, 160, 170) for column in range(4)]
         texts = [each.text for each in labels_of(wide, (500, 800))]
-        assert texts[0] == "1 · Happy"
+        assert texts[0] == "1 · Happy, 91 %"
         assert next(each.text for each in labels_of(row[:3], (500, 800))) != "1"
 
     def test_a_row_of_close_faces_is_left_free(self) -> None:
@@ -221,9 +221,9 @@ class TestPlaces:
 
     def test_bars_give_way_to_other_faces(self) -> None:
         crowd = [
-            reading_at(50 + 215 * column, 80 + 245 * row, 200, 210)
+            reading_at(50 + 215 * column, 40 + 245 * row, 200, 210)
             for column in range(3)
             for row in range(2)
         ]
-        assert hidden(crowd, (600, 720)) == 0
-        assert max(label.size[1] for label in lay_out(crowd, (600, 720))) < 60
+        assert hidden(crowd, (540, 720)) == 0
+        assert max(label.size[1] for label in lay_out(crowd, (540, 720))) < 60

@@ -32,6 +32,7 @@ class Photo {
     this.name = name;
     this.reading = reading;
     this.stage.style.setProperty("--ratio", String(reading.width / reading.height));
+    this.stage.classList.toggle("many", reading.faces.length > 3);
     this.image.alt = name;
     if (this.image.src !== image) this.image.src = image;
     else this.draw();
