@@ -139,7 +139,8 @@ function explain(figure, reason) {
   const image = document.createElement("img");
   image.src = reason.image;
   image.alt = "The face under its heatmap";
-  figure.replaceChildren(image, element("figcaption", "", reason.words));
+  // a percentage is not broken over two lines
+  figure.replaceChildren(image, element("figcaption", "", reason.words.replaceAll(" %", "\u00a0%")));
 }
 
 function open(row, yes) {
