@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright")
@@ -17,7 +18,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import FACE, need
 
-from mien.images import read
+from mien.images import encode, read
 from mien.service.app import predictor_of
 from mien.service.pages import RUNTIME_FILES, static_folder
 from mien.service.settings import Settings
@@ -189,3 +190,99 @@ def test_page_fits_every_screen(
     page.screenshot(path=folder / f"live-{view}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+def test_a_sample_can_be_tried(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Twelve faces").click()
+    expect(page.locator(".face")).to_have_count(12, timeout=20_000)
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Portrait", exact=True).click()
+    expect(page.locator(".face")).to_have_count(1, timeout=20_000)
+
+
+def test_sending_a_large_photo_has_a_bar(page: Page, tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (1400, 1400, 3), np.uint8)
+    (tmp_path / "large.png").write_bytes(encode(noise, "png"))
+    page.add_init_script(
+        """window.said = [];
+        addEventListener("DOMContentLoaded", () => {
+            const text = document.querySelector("#busy-text");
+            new MutationObserver(() => window.said.push(text.textContent))
+                .observe(text, { childList: true });
+        });"""
+    )
+    page.goto("/")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4e6}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.locator("#file").set_input_files(tmp_path / "large.png")
+    expect(page.locator("#count")).to_have_text("0", timeout=20_000)
+    said = page.evaluate("window.said")
+    assert any(re.fullmatch(r"Sending the photo: \d+ %", words) for words in said), said
+    assert said[-1].strip(" …") in ("", "Reading")
+
+
+def test_a_camera_is_chosen_from_a_list(page: Page) -> None:
+    page.add_init_script(
+        """const real = MediaDevices.prototype.getUserMedia;
+        window.asked = [];
+        MediaDevices.prototype.getUserMedia = function (wanted) {
+            window.asked.push(wanted.video.deviceId?.exact ?? wanted.video.facingMode);
+            return real.call(this, { video: true });
+        };
+        MediaDevices.prototype.enumerateDevices = async () => [
+            { kind: "videoinput", deviceId: "front", label: "Front" },
+            { kind: "audioinput", deviceId: "ear", label: "Ear" },
+            { kind: "videoinput", deviceId: "back", label: "Back" },
+        ];"""
+    )
+    page.goto("/")
+    start_camera(page, within_ms=15_000)
+    chooser = page.get_by_label("Which camera")
+    assert chooser.locator("option").all_text_contents() == ["Front", "Back"]
+    chooser.select_option("Back")
+    expect(page.locator("#fps")).to_have_text(re.compile(r"\d"), timeout=15_000)
+    assert page.evaluate("window.asked") == ["user", "back"]
+
+
+def test_the_page_does_not_jump(page: Page) -> None:
+    page.add_init_script(
+        """window.shift = 0;
+        new PerformanceObserver((list) => {
+            for (const { hadRecentInput, value } of list.getEntries()) {
+                if (!hadRecentInput) window.shift += value;
+            }
+        }).observe({ type: "layout-shift", buffered: true });"""
+    )
+    page.goto("/")
+    page.wait_for_load_state("networkidle")
+    page.locator("#file").set_input_files(FACE)
+    expect(page.locator(".face")).to_have_count(1, timeout=15_000)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shift") < 0.1
+
+
+@pytest.mark.parametrize("path", ["/", "/local", "/docs", "/model"])
+def test_pages_answer_head(service: Running, path: str) -> None:
+    answer = service.client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_a_mistyped_address_is_a_page_for_people_and_json_for_programs(service: Running) -> None:
+    person = service.client.get("/no/such", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert person.status_code == 404
+    assert "There is no page here" in person.text
+    assert "Content-Security-Policy" in person.headers
+    program = service.client.get("/no/such")
+    assert program.status_code == 404
+    assert program.json()["error"]["code"] == "not_found"
+
+
+def test_the_documentation_has_real_examples_and_reading_first(service: Running) -> None:
+    content = service.client.get("/openapi.json").json()
+    assert next(iter(content["tags"]))["name"] == "read"
+    face = content["components"]["schemas"]["FaceShape"]["properties"]
+    assert face["probabilities"]["examples"][0]["happy"] > 0.9
+    summaries = [each["summary"] for path in content["paths"].values() for each in path.values()]
+    assert [each for each in summaries if not re.fullmatch(r"[A-Z].+\.", each)] == []
