@@ -94,7 +94,7 @@ def test_states_of_a_photo(
         check(page, look, "crowd-chosen")
         page.locator("#file").set_input_files(empty_image(tmp_path))
         expect(page.locator("#count")).to_have_text("0", timeout=_SLOW_MS)
-        expect(page.locator("#empty")).to_contain_text("found from about 30 pixels on")
+        expect(page.locator("#empty")).to_contain_text("from about 30 pixels on")
         check(page, look, "no-face")
         (tmp_path / "letter.jpg").write_text("this is a letter")
         page.locator("#file").set_input_files(tmp_path / "letter.jpg")
@@ -125,7 +125,7 @@ def test_states_of_refusals(
     with watched_page(browser, strict.url, **look["options"]) as page:
         page.goto("/")
         page.locator("#file").set_input_files(FACE)
-        expect(page.get_by_role("alert")).to_contain_text("type it into the box below")
+        expect(page.get_by_role("alert")).to_contain_text("type it into the box above")
         check(page, look, "key-wanted")
         page.get_by_label("API key").fill("a-secret-key")
         page.keyboard.press("Enter")

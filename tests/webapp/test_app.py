@@ -92,7 +92,7 @@ def test_empty_page_says_what_to_know_and_offers_an_example(app: AppTest) -> Non
     text = html(app)
     assert "An expression is not an emotion." in text
     assert "Article 5(1)(f)" in text
-    assert "Pictures stay on this computer." in text
+    assert "Photos stay on this computer." in text
     assert "What does a face show?" in text
     assert "A folder&#x27;s worth of faces" in text
     assert not app.error or all("Not for" in each.value for each in app.error)

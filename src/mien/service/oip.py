@@ -119,6 +119,7 @@ _REQUEST = {
 
 @router.post(
     "/models/{name}/infer",
+    summary="Classify ready-made crops.",
     responses=answers(400, 404, 408, 413, 422, 504),
     dependencies=[Depends(check_access)],
     openapi_extra={

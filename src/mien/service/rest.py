@@ -84,11 +84,11 @@ _PICTURES = {
 )
 async def predict(
     request: Request,
-    annotate: Annotated[bool, Query(description="answer the picture with readings on it")] = False,
+    annotate: Annotated[bool, Query(description="answer the image with readings on it")] = False,
     explain: Annotated[
         bool,
         Query(
-            description="add to the surest faces what their emotion rests on; with `annotate`, "
+            description="add to the first faces what their expression rests on; with `annotate`, "
             "draw it"
         ),
     ] = False,

@@ -9,7 +9,7 @@ export const DAMAGED = "This image is damaged: save it again, or choose another.
 const BY_CODE = {
   unsupported_image: NOT_AN_IMAGE,
   broken_image: DAMAGED,
-  unauthorised: "This service asks for an API key: type it into the box below, then try again.",
+  unauthorised: "This service asks for an API key: type it into the box above, then press Enter.",
   rate_limited: "These were too many photos for one minute: wait a moment and try again.",
   overloaded: "The service is busy: try again in a moment.",
   not_ready: "The service is still starting: try again in a moment.",
