@@ -92,7 +92,9 @@ def rows(options: argparse.Namespace, limits: Limits) -> list[str]:
         print(f"left out: {failure}", file=sys.stderr)
     generator = np.random.default_rng(0)
     cases = [
-        Case(model.name, 1, model.session, random_crops(size, model.card.input_hw, generator))
+        Case(
+            model.name, 1, model.session, random_crops(size, model.card.framing.size_hw, generator)
+        )
         for model in models
         for size in options.batch
     ]
@@ -101,7 +103,7 @@ def rows(options: argparse.Namespace, limits: Limits) -> list[str]:
     lines = []
     for timing in timings:
         model = by_name[timing.model]
-        cost = cost_of(model.path, (1, *model.card.input_hw, 1), model.card.multiply_adds)
+        cost = cost_of(model.path, (1, *model.card.framing.size_hw, 1), model.card.multiply_adds)
         lines.append(row(timing.model, timing.batch, cost, limits, timing.p50_ms, timing.best_ms))
     return [*lines, detector_row(options, limits)]
 

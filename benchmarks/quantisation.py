@@ -102,7 +102,7 @@ def main(keras_path: Path, data: Path) -> None:
     model, card = load_network(keras_path)
     probe = held_out_probe(card, load(data))
     expected = answers(KerasSession(model, card), probe)
-    head = next(iter(card.heads))
+    head = card.default_head
     ways: tuple[Callable[..., Iterator[tuple[str, Path]]], ...] = (onnx_ways, litert_ways)
     print(f"{'':40} lost  mean    99 %")
     with TemporaryDirectory() as folder:

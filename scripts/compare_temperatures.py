@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.confidence import expected_calibration_error, softmax
+from mien.calibration import expected_calibration_error, softmax
 from mien.data import Dataset, hold_out, load
 from mien.evaluation.audit import OPINIONS
 from mien.evaluation.evaluate import classify, truth_of

@@ -42,7 +42,7 @@ def main() -> None:
         one = places[0]
         changed = [f"{turned(one, [mirrored]):.1%}", f"{turned(one, places[1:]):.1%}"]
         means = [one, (one + mirrored) / 2, np.mean(places, axis=0)]
-        temperature = session.card.confidence.temperature
+        temperature = session.card.calibration.temperature
         figures = [accuracy_and_loss(logits / temperature, truth) for logits in means]
         alone, *averaged = (f"{accuracy:.1%}, {loss:.3f}" for accuracy, loss in figures)
         print(f"| {session.card.name} | {' | '.join([alone, *changed, *averaged])} |")

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import data
+from mien.card import Framing
 from mien.faces import CenterFace, crop_faces
-from mien.types import CropGeometry, Face, Image
+from mien.types import Face, Image
 
 CANVAS_PX = 256
 FRAMES_PX = (72, 224)  # a picture's side on the canvas
@@ -70,7 +71,7 @@ def lay_out(
     return canvases, np.column_stack([corners, sides, sides])
 
 
-def measure(boxes_xywh: NDArray[np.float64], frames_xywh: NDArray[np.int64]) -> CropGeometry:
+def measure(boxes_xywh: NDArray[np.float64], frames_xywh: NDArray[np.int64]) -> Framing:
     """Return the medians of what each box says; print their spread."""
     sides = boxes_xywh[:, 2:].max(axis=1)
     scales = frames_xywh[:, 2] / sides
@@ -79,11 +80,11 @@ def measure(boxes_xywh: NDArray[np.float64], frames_xywh: NDArray[np.int64]) -> 
     for name, values in (("scale", scales), ("shift_x", shifts[:, 0]), ("shift_y", shifts[:, 1])):
         low, middle, high = np.percentile(values, (25, 50, 75))
         print(f"{name}: median {middle:+.3f}, half of them {low:+.3f} to {high:+.3f}")
-    return CropGeometry(float(np.median(scales)), float(np.median(shifts[:, 1])))
+    return Framing(float(np.median(scales)), float(np.median(shifts[:, 1])))
 
 
 def crop_all(
-    canvases: NDArray[np.uint8], faces: list[Face], geometry: CropGeometry
+    canvases: NDArray[np.uint8], faces: list[Face], geometry: Framing
 ) -> NDArray[np.uint8]:
     """Return the first face of each canvas, (N, 48, 48)."""
     images: list[Image] = list(canvases)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from mien.card import (
-    Confidence,
+    Calibration,
     FileRecord,
+    Framing,
+    Head,
     ModelCard,
     card_path,
     read_card,
@@ -17,18 +19,18 @@ from mien.card import (
     sha256_of,
     write_card,
 )
-from mien.errors import ModelError
-from mien.types import EMOTIONS, CropGeometry
+from mien.errors import ConfigError, ModelError
+from mien.types import EMOTIONS
 
 EMPTY = ModelCard(name="", version="")
 FULL = ModelCard(
     name="glance",
     version="1.0",
-    heads={"emotion": EMOTIONS, "ferplus": (*EMOTIONS, "contempt")},
-    input_hw=(48, 48),
-    geometry=CropGeometry(1.25, -0.04),
-    confidence=Confidence(1.5, 0.9, 0.07, 0.41),
-    head_confidence={"ferplus": Confidence(1.1, 0.9, 0.2, 0.3)},
+    heads={
+        "emotion": Head(EMOTIONS, Calibration(1.5, 0.9, 0.07, 0.41)),
+        "ferplus": Head((*EMOTIONS, "contempt"), Calibration(1.1, 0.9, 0.2, 0.3)),
+    },
+    framing=Framing(1.25, -0.04, (64, 48)),
     parameters=1_600_000,
     multiply_adds=56_000_000,
     files={"glance.onnx": FileRecord("ab" * 32, 12, "float16")},
@@ -53,7 +55,7 @@ def test_a_card_comes_back_as_it_was_written(card: ModelCard, tmp_path: Path) ->
 
 
 def test_a_card_is_frozen() -> None:
-    for value in (FULL, FULL.confidence, FULL.files["glance.onnx"]):
+    for value in (FULL, FULL.calibration, FULL.files["glance.onnx"]):
         for field in dataclasses.fields(value):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(value, field.name, None)
@@ -77,8 +79,9 @@ def test_what_json_cannot_hold_leaves_the_old_card(card: ModelCard, tmp_path: Pa
 
 
 def test_a_card_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot write the model card"):
-        write_card(FULL, tmp_path / "missing" / "a.card.json")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot write"):
+        write_card(FULL, tmp_path / "file" / "a.card.json")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'"card"', b"{}"])
@@ -99,25 +102,28 @@ def test_a_missing_card_says_what_it_is_for(tmp_path: Path) -> None:
     [
         ("heads", {}),
         ("heads", []),
-        ("heads", {"emotion": []}),
-        ("heads", {"emotion": "happy"}),
-        ("heads", {"emotion": ["happy", "happy"]}),
-        ("heads", {"emotion": ["happy", 3]}),
-        ("input_hw", [48]),
-        ("input_hw", ["a", "b"]),
-        ("geometry", {"scale": 1.0}),
-        ("geometry", {"scale": 0.0, "shift_y": 0.0}),
-        ("geometry", {"scale": "1", "shift_y": 0.0}),
-        ("geometry", {"scale": 1.0, "shift_y": float("nan")}),
-        ("confidence", {"temperature": 0.0}),
-        ("confidence", {"temperature": float("nan")}),
-        ("confidence", {"temperature": float("inf")}),
-        ("confidence", {"temperature": "1"}),
-        ("confidence", {"coverage": 90}),
-        ("confidence", {"set_threshold": -0.1}),
-        ("confidence", {"abstain_below": 1.1}),
-        ("confidence", {"other": 1}),
-        ("head_confidence", {"ferplus": {"temperature": 0.0}}),
+        ("heads", {"emotion": {"labels": []}}),
+        ("heads", {"emotion": {"labels": "happy"}}),
+        ("heads", {"emotion": {"labels": ["happy", "happy"]}}),
+        ("heads", {"emotion": {"labels": ["happy", 3]}}),
+        ("heads", {"emotion": ["happy"]}),
+        ("heads", {"emotion": {"labels": ["happy"], "other": 1}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"temperature": 0.0}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"temperature": float("nan")}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"temperature": float("inf")}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"temperature": "1"}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"coverage": 90}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"set_threshold": -0.1}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"abstain_below": 1.1}}}),
+        ("heads", {"emotion": {"labels": ["a"], "calibration": {"other": 1}}}),
+        ("default_head", "age"),
+        ("framing", {"scale": 1.0, "shift_y": 0.0}),
+        ("framing", {"scale": 1.0, "shift_y": 0.0, "size_hw": [48]}),
+        ("framing", {"scale": 1.0, "shift_y": 0.0, "size_hw": [0, 48]}),
+        ("framing", {"scale": 1.0, "shift_y": 0.0, "size_hw": ["a", "b"]}),
+        ("framing", {"scale": 0.0, "shift_y": 0.0, "size_hw": [48, 48]}),
+        ("framing", {"scale": "1", "shift_y": 0.0, "size_hw": [48, 48]}),
+        ("framing", {"scale": 1.0, "shift_y": float("nan"), "size_hw": [48, 48]}),
         ("files", {"a.onnx": {"sha256": "00"}}),
         ("unknown", 1),
     ],
@@ -130,9 +136,7 @@ def test_a_field_that_is_wrong_is_refused(field: str, value: Any, tmp_path: Path
         read_card(path)
 
 
-@pytest.mark.parametrize(
-    "field", ["name", "version", "heads", "input_hw", "geometry", "confidence"]
-)
+@pytest.mark.parametrize("field", ["name", "version", "heads", "default_head", "framing"])
 def test_a_field_that_the_answer_depends_on_must_be_there(field: str, tmp_path: Path) -> None:
     path = tmp_path / "a.card.json"
     path.write_text(json.dumps({k: v for k, v in FULL.to_dict().items() if k != field}))
@@ -158,31 +162,39 @@ def test_a_card_lies_beside_its_weights(
     assert card_path(tmp_path / model) == tmp_path / card
 
 
-class TestWithHead:
-    def test_the_default_head_changes_nothing(self) -> None:
-        assert FULL.with_head("emotion") is FULL
+class TestHead:
+    def test_the_default_head_is_the_cards(self) -> None:
+        assert FULL.head() is FULL.head("emotion")
+        assert (FULL.labels, FULL.calibration) == (EMOTIONS, FULL.head().calibration)
 
-    def test_another_head_brings_its_labels_and_its_calibration(self) -> None:
-        card = FULL.with_head("ferplus")
+    def test_another_head_has_its_labels_and_its_calibration(self) -> None:
+        assert FULL.head("ferplus") == Head(
+            (*EMOTIONS, "contempt"), Calibration(1.1, 0.9, 0.2, 0.3)
+        )
 
-        assert card.labels == (*EMOTIONS, "contempt")
-        assert list(card.heads) == ["ferplus", "emotion"]
-        assert card.confidence == FULL.head_confidence["ferplus"]
-
-    def test_there_and_back_is_the_same_card(self) -> None:
-        back = FULL.with_head("ferplus").with_head("emotion")
-
-        assert back == FULL
-        assert list(back.heads) == list(FULL.heads)
-
-    def test_a_head_that_was_never_calibrated_is_read_by_the_defaults(self) -> None:
-        card = dataclasses.replace(FULL, head_confidence={})
-
-        assert card.with_head("ferplus").confidence == Confidence()
+    def test_a_head_that_was_never_calibrated_has_the_defaults(self) -> None:
+        assert Head(("a",)).calibration == Calibration()
 
     def test_an_unknown_head_names_the_known_ones(self) -> None:
         with pytest.raises(ModelError, match="no head 'age': choose one of emotion, ferplus"):
-            FULL.with_head("age")
+            FULL.head("age")
+
+
+def test_a_card_of_before_is_converted(tmp_path: Path) -> None:
+    """Until 0.1 heads were lists of labels, and the first was the default one."""
+    new = FULL.to_dict()
+    old = {name: value for name, value in new.items() if name not in ("default_head", "framing")}
+    old |= {
+        "heads": {name: list(head.labels) for name, head in FULL.heads.items()},
+        "input_hw": [64, 48],
+        "geometry": {"scale": 1.25, "shift_y": -0.04},
+        "confidence": new["heads"]["emotion"]["calibration"],
+        "head_confidence": {"ferplus": new["heads"]["ferplus"]["calibration"]},
+    }
+    path = tmp_path / "a.card.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+
+    assert read_card(path) == FULL
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from scripts.measure_crop_geometry import lay_out
 
 from mien import Predictor, data
-from mien.confidence import softmax
+from mien.calibration import softmax
 from mien.faces import CenterFace
 
 #: Points of accuracy that finding and cutting out a face may cost.

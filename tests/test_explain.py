@@ -11,14 +11,18 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from mien import Predictor
-from mien.card import Confidence, ModelCard
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Calibration, Framing, Head, ModelCard
 from mien.errors import ConfigError, InputError
 from mien.explain import Explanation, Occlusion, cover, explain, part_of_face, region_of
 from mien.runtime import FakeSession, Session, open_session
-from mien.types import EMOTIONS, Box, CropGeometry, Crops, Face, Image, Logits, Point
+from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits, Point
 
-CARD = ModelCard(name="fake", version="0", confidence=Confidence(temperature=2.0))
+CARD = ModelCard(
+    name="fake",
+    version="0",
+    heads={"emotion": Head(EMOTIONS, Calibration(temperature=2.0))},
+)
 COARSE = Occlusion(stride_px=8)
 
 
@@ -43,11 +47,15 @@ def spotted(count: int = 1) -> Crops:
 
 class TestOcclusion:
     @pytest.mark.parametrize(
-        ("patch_px", "stride_px"), [(0, 1), (1, 1), (49, 4), (16, 0), (16, 17), (8, -1)]
+        ("patch_px", "stride_px"), [(0, 1), (1, 1), (16, 0), (16, 17), (8, -1)]
     )
     def test_sizes_out_of_range_are_refused(self, patch_px: int, stride_px: int) -> None:
         with pytest.raises(ConfigError, match=r"must be .* not "):
             Occlusion(patch_px, stride_px)
+
+    def test_a_patch_must_fit_into_the_crop(self) -> None:
+        with pytest.raises(ConfigError, match="at most the crop's 48"):
+            Occlusion(49, 4).batch(spotted())
 
     @pytest.mark.parametrize(
         ("patch_px", "stride_px", "count"),
@@ -152,7 +160,7 @@ class TestWords:
         0.9,
         (Point(130, 140), Point(166, 140), Point(148, 160), Point(132, 180), Point(164, 180)),
     )
-    PLAIN = CropGeometry(1.0, 0.0)
+    PLAIN = Framing(1.0, 0.0)
 
     def test_a_face_without_landmarks_has_no_words(self) -> None:
         assert part_of_face(Box(0, 0, 48, 48), Face(Box(0, 0, 9, 9), 0.9), self.PLAIN) == ""
@@ -204,7 +212,7 @@ def session() -> Session:
 def falls(session: Session, crop: Crops, column: int, regions: list[Box]) -> NDArray[np.float64]:
     """Return by how much the label's probability falls with each region hidden."""
     hidden = np.concatenate([crop, *(cover(crop, region) for region in regions)])
-    shares = softmax(session(hidden), session.card.confidence.temperature)[:, column]
+    shares = softmax(session(hidden)["emotion"], session.card.calibration.temperature)[:, column]
     return shares[0] - shares[1:]
 
 
@@ -229,7 +237,7 @@ class TestSanity:
         (why,) = explain(of(session), crop)
 
         assert (why.label, why.probability) == (reading.top, pytest.approx(reading.confidence))
-        geometry = session.card.geometry
+        geometry = session.card.framing
         assert "the mouth" in part_of_face(why.region, reading.face, geometry)
         named, *others = self._falls(session, crop, why)
         assert named > 0.3

@@ -11,12 +11,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from mien.card import Framing
 from mien.errors import ConfigError, InputError
 from mien.faces import CenterFace, centerface, crop_faces, framing
-from mien.types import Box, CropGeometry, Face, Image, Point
+from mien.types import Box, Face, Image, Point
 
-WHOLE = CropGeometry(scale=1.0, shift_y=0.0)
-FER2013 = CropGeometry(scale=1.07, shift_y=-0.02)
+WHOLE = Framing(scale=1.0, shift_y=0.0)
+FER2013 = Framing(scale=1.07, shift_y=-0.02)
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +353,7 @@ def test_the_geometry_widens_and_lowers_the_square() -> None:
         (2.0, -0.5, (24, 48), (12, 36)),
     ]
     for scale, shift_y, rows, columns in table:
-        crop = crop_faces(image, [face], CropGeometry(scale, shift_y))[0, ..., 0]
+        crop = crop_faces(image, [face], Framing(scale, shift_y))[0, ..., 0]
         expected = np.zeros((48, 48))
         expected[slice(*rows), slice(*columns)] = 200
         assert (np.abs(crop - expected) > 60).mean() < 0.03

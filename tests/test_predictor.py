@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ from PIL import Image as PillowImage
 from PIL.Image import Transpose
 
 from mien import Predictor
-from mien.card import Confidence, ModelCard
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Calibration, Head, ModelCard
 from mien.errors import ImageError, ModelError
 from mien.faces import CenterFace, Detector, FaceCrops, largest
 from mien.images import decode, encode, open_picture
@@ -41,7 +41,7 @@ class CountingSession(FakeSession):
         super().__init__(card)
         self.batches: list[int] = []
 
-    def __call__(self, crops: Crops) -> Logits:
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
         self.batches.append(len(crops))
         return super().__call__(crops)
 
@@ -224,7 +224,7 @@ class TestLargePhotos:
 class TestTheCardsRules:
     def test_temperature_softens_and_leaves_the_order(self) -> None:
         sharp = Predictor(find_tiles, FakeSession())
-        soft = Predictor(find_tiles, FakeSession(card(Confidence(temperature=10.0))))
+        soft = Predictor(find_tiles, FakeSession(card(Calibration(temperature=10.0))))
         image = picture(GREY["happy"])
 
         (before,), (after,) = sharp.predict(image), soft.predict(image)
@@ -236,13 +236,13 @@ class TestTheCardsRules:
     @pytest.mark.parametrize(
         ("confidence", "chosen", "uncertain"),
         [
-            (Confidence(set_threshold=0.0, abstain_below=0.0), 3, False),
-            (Confidence(set_threshold=0.29, abstain_below=0.49), 2, False),
-            (Confidence(set_threshold=0.9, abstain_below=0.51), 1, True),
+            (Calibration(set_threshold=0.0, abstain_below=0.0), 3, False),
+            (Calibration(set_threshold=0.29, abstain_below=0.49), 2, False),
+            (Calibration(set_threshold=0.9, abstain_below=0.51), 1, True),
         ],
     )
     def test_sets_and_abstention(
-        self, confidence: Confidence, chosen: int, uncertain: bool
+        self, confidence: Calibration, chosen: int, uncertain: bool
     ) -> None:
         session = FakeSession(card(confidence, labels=("a", "b", "c")))
         logits = {"emotion": np.log([[0.3, 0.5, 0.2]])}
@@ -265,8 +265,8 @@ class TestTheCardsRules:
             Predictor(find_tiles, session).predict(picture(200))
 
 
-def card(confidence: Confidence, labels: tuple[str, ...] = EMOTIONS) -> ModelCard:
-    return ModelCard(name="fake", version="0", heads={"emotion": labels}, confidence=confidence)
+def card(calibration: Calibration, labels: tuple[str, ...] = EMOTIONS) -> ModelCard:
+    return ModelCard(name="fake", version="0", heads={"emotion": Head(labels, calibration)})
 
 
 def test_the_real_detector_finds_the_astronaut(astronaut: Image) -> None:

@@ -22,7 +22,7 @@ MODULES = {
     if path.name != "__main__.py"
 }
 LIGHT = [
-    "mien", "mien.boxes", "mien.card", "mien.confidence", "mien.draw", "mien.errors",
+    "mien", "mien.boxes", "mien.card", "mien.calibration", "mien.draw", "mien.errors",
     "mien.faces", "mien.files", "mien.images", "mien.notice", "mien.palette", "mien.predictor",
     "mien.result", "mien.runtime", "mien.text", "mien.types", "mien.video", "mien.wire",
 ]  # fmt: skip

@@ -13,8 +13,10 @@ import onnxruntime
 import pytest
 from tests.support.models import (
     FERPLUS,
+    HEADS,
     WEIGHTS,
     expected_logits,
+    expected_of_all,
     make_card,
     some_crops,
     write_int8_onnx,
@@ -24,51 +26,51 @@ from tests.support.models import (
 )
 
 from mien import runtime
-from mien.card import ModelCard, write_card
+from mien.card import Framing, ModelCard, write_card
 from mien.errors import ConfigError, InputError, MienError, MissingExtra, ModelError
 from mien.runtime import FakeSession, OnnxSession, Session, default_model, open_session
 from mien.types import EMOTIONS, Crops, Logits
 
-Make = Callable[[Path, str], Session]
+Make = Callable[[Path], Session]
 
 
-def _open_onnx(folder: Path, head: str) -> Session:
+def _open_onnx(folder: Path) -> Session:
     path = write_onnx(folder / "tiny.onnx")
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_uint8_onnx(folder: Path, head: str) -> Session:
+def _open_uint8_onnx(folder: Path) -> Session:
     path = write_onnx(folder / "tiny.onnx", uint8=True)
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_int8_onnx(folder: Path, head: str) -> Session:
+def _open_int8_onnx(folder: Path) -> Session:
     path = write_int8_onnx(folder / "tiny.int8.onnx")
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_tflite(folder: Path, head: str) -> Session:
+def _open_tflite(folder: Path) -> Session:
     path = write_tflite(folder / "tiny.tflite")
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_nameless_tflite(folder: Path, head: str) -> Session:
+def _open_nameless_tflite(folder: Path) -> Session:
     path = write_tflite(folder / "tiny.tflite", signature=False)
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_int8_tflite(folder: Path, head: str) -> Session:
+def _open_int8_tflite(folder: Path) -> Session:
     path = write_tflite(folder / "tiny.int8.tflite", int8=True)
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head, threads=1)
+    return open_session(path, threads=1)
 
 
-def _open_keras(folder: Path, head: str) -> Session:
+def _open_keras(folder: Path) -> Session:
     keras = pytest.importorskip("keras")
     from mien.runtime import open_session
 
@@ -82,11 +84,11 @@ def _open_keras(folder: Path, head: str) -> Session:
     path = folder / "tiny.keras"
     keras.Model(source, outputs).save(path)
     write_card(make_card(path), folder / "tiny.card.json")
-    return open_session(path, head=head)
+    return open_session(path)
 
 
-def _make_fake(folder: Path, head: str) -> Session:
-    return FakeSession(make_card().with_head(head), lambda crops: expected_logits(crops, head))
+def _make_fake(folder: Path) -> Session:
+    return FakeSession(make_card(), expected_of_all)
 
 
 #: Every session, and how far its logits may lie from the exact ones: they are 1.5 large in the
@@ -116,7 +118,7 @@ def tolerance(kind: str) -> float:
 
 @pytest.fixture(scope="module")
 def session(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return SESSIONS[kind][0](tmp_path_factory.mktemp("session"), "emotion")
+    return SESSIONS[kind][0](tmp_path_factory.mktemp("session"))
 
 
 class TestEverySession:
@@ -128,9 +130,11 @@ class TestEverySession:
 
         logits = session(crops)
 
-        assert logits.dtype == np.float32
-        assert logits.shape == (count, 7)
-        np.testing.assert_allclose(logits, expected_logits(crops), atol=tolerance)
+        assert list(logits) == ["emotion", "ferplus"]
+        for head, given in logits.items():
+            assert given.dtype == np.float32
+            assert given.shape == (count, len(HEADS[head]))
+            np.testing.assert_allclose(given, expected_logits(crops, head), atol=tolerance)
 
     @pytest.mark.parametrize(
         "crops",
@@ -156,23 +160,8 @@ class TestEverySession:
             together = list(pool.map(session, batches))
 
         for one, other in zip(alone, together, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)
-
-    def test_reads_the_head_that_is_asked_for(
-        self, kind: str, tolerance: float, tmp_path: Path
-    ) -> None:
-        crops = some_crops(2)
-
-        session = SESSIONS[kind][0](tmp_path, "ferplus")
-
-        assert session.card.labels == FERPLUS
-        np.testing.assert_allclose(
-            session(crops), expected_logits(crops, "ferplus"), atol=tolerance
-        )
-
-    def test_refuses_a_head_that_is_not_there(self, kind: str, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="has no head 'age': choose one of emotion, ferplus"):
-            SESSIONS[kind][0](tmp_path, "age")
+            for head in HEADS:
+                np.testing.assert_allclose(one[head], other[head], atol=1e-5)
 
 
 _WRITERS = {".onnx": write_onnx, ".tflite": write_tflite}
@@ -226,7 +215,7 @@ class TestOpenSession:
             {"heads": {"emotion": EMOTIONS[:6]}},
             {"heads": {"emotion": FERPLUS}},
             {"heads": {"age": (*FERPLUS, "other")}},
-            {"input_hw": (64, 64)},
+            {"framing": Framing(size_hw=(64, 64))},
         ],
         ids=str,
     )
@@ -274,7 +263,7 @@ class TestOpenSession:
         monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
         path = write_tiny_model(tmp_path)
 
-        assert open_session(path, device="auto")(some_crops(1)).shape == (1, 7)
+        assert open_session(path, device="auto")(some_crops(1))["emotion"].shape == (1, 7)
         with pytest.raises(ConfigError, match="'cuda' is offered, but could not be started"):
             open_session(path, device="cuda")
 
@@ -328,10 +317,10 @@ class TestFakeSession:
             + np.arange(20, 256, 37, np.uint8)[:, None, None, None]
         )
 
-        assert FakeSession()(crops).argmax(axis=1).tolist() == list(range(7))
+        assert FakeSession()(crops)["emotion"].argmax(axis=1).tolist() == list(range(7))
 
     def test_takes_no_crops(self) -> None:
-        assert FakeSession()(np.empty((0, 48, 48, 1), np.uint8)).shape == (0, 7)
+        assert FakeSession()(np.empty((0, 48, 48, 1), np.uint8))["emotion"].shape == (0, 7)
 
     def test_refuses_logits_of_another_shape(self) -> None:
         def too_few(crops: Crops) -> Logits:

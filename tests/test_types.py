@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from mien import types
-from mien.types import EMOTIONS, Box, CropGeometry, Face, Point, Reading
+from mien.card import Framing
+from mien.types import EMOTIONS, Box, Face, Point, Reading
 
 FACE = Face(Box(1, 2, 3, 4), 0.5)
 
@@ -16,7 +17,7 @@ def test_the_emotions_stand_in_the_order_of_the_models_columns() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [FACE, CropGeometry(1.0, 0.0), Reading(FACE, (1.0,), ("happy",))],
+    [FACE, Framing(1.0, 0.0), Reading(FACE, (1.0,), ("happy",))],
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_passed_around_is_frozen(value: object) -> None:

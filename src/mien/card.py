@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
-from mien.types import CROP_HW, EMOTIONS, CropGeometry
+from mien.files import atomic_write
+from mien.types import CROP_HW, EMOTIONS
 
 __all__ = [
-    "Confidence",
+    "Calibration",
     "FileRecord",
+    "Framing",
+    "Head",
     "ModelCard",
     "card_path",
     "read_card",
@@ -31,12 +33,14 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Confidence:
-    """How probabilities are made believable; all fitted on held-out Training rows.
+class Calibration:
+    """What makes the probabilities of one head match how often they are right.
+
+    All of it is fitted on held-out Training rows; see :mod:`mien.calibration`.
 
     Attributes:
         temperature: logits are divided by it before the softmax.
-        coverage: the part of true labels that prediction sets are to hold.
+        coverage: the fraction of true labels that prediction sets are to hold.
         set_threshold: labels at least this probable belong to the prediction set.
         abstain_below: a top probability below this makes a reading uncertain.
     """
@@ -45,6 +49,34 @@ class Confidence:
     coverage: float = 0.9
     set_threshold: float = 0.1
     abstain_below: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One output of a network.
+
+    Attributes:
+        labels: of its columns, in their order.
+        calibration: the defaults if it was never calibrated.
+    """
+
+    labels: tuple[str, ...]
+    calibration: Calibration = Calibration()
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How faces are framed for a network: as those it was trained on.
+
+    Attributes:
+        scale: side of the crop as a multiple of the box's longer side.
+        shift_y: how far the crop's centre lies below the box's, in longer sides.
+        size_hw: height and width of a crop in pixels.
+    """
+
+    scale: float = 1.0
+    shift_y: float = 0.0
+    size_hw: tuple[int, int] = CROP_HW
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +94,25 @@ class FileRecord:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-_WHOLE_BOX = CropGeometry(scale=1.0, shift_y=0.0)
-
-
 @dataclass(frozen=True)
 class ModelCard:
     """A network, described well enough to use, to judge and to train again.
 
     Attributes:
-        heads: labels by head, each in the order of the graph's columns; the first head
-            is the default one.
-        input_hw: height and width of a crop in pixels.
-        geometry: how live faces are framed.
-        confidence: of the first head.
-        head_confidence: of the other heads, by name. A head that is not in it was never
-            calibrated and is read by :class:`Confidence`'s defaults.
+        version: of these weights: a new one for each run that is exported.
+        heads: the outputs of the network, by name.
+        default_head: the head that readings come from where none is named.
+        framing: how faces are cut out.
         files: weights files by name.
-        metrics: by split, then by name; parts of 1.
+        metrics: by split, then by name; fractions.
         recipe: what :class:`mien.train.recipes.Recipe` was stored as.
     """
 
     name: str
     version: str
-    heads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"emotion": EMOTIONS})
-    input_hw: tuple[int, int] = CROP_HW
-    geometry: CropGeometry = _WHOLE_BOX
-    confidence: Confidence = Confidence()
-    head_confidence: Mapping[str, Confidence] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=lambda: {"emotion": Head(EMOTIONS)})
+    default_head: str = "emotion"
+    framing: Framing = Framing()
     parameters: int = 0
     multiply_adds: int = 0
     files: Mapping[str, FileRecord] = field(default_factory=dict)
@@ -100,34 +124,32 @@ class ModelCard:
     intended_use: str = ""
     prohibited_use: str = ""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of the default head."""
-        return next(iter(self.heads.values()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists, numbers and strings."""
-        return asdict(self)
-
-    def with_head(self, head: str) -> ModelCard:
-        """Return the card with ``head`` as the first, and so the default, head.
+    def head(self, name: str | None = None) -> Head:
+        """Return a head; the default one if ``None``.
 
         Raises:
             ModelError: the network has no such head.
         """
-        if head not in self.heads:
+        name = self.default_head if name is None else name
+        if name not in self.heads:
             raise ModelError(
-                f"{self.name} has no head '{head}': choose one of {', '.join(self.heads)}"
+                f"{self.name} has no head '{name}': choose one of {', '.join(self.heads)}"
             )
-        if head == next(iter(self.heads)):
-            return self
-        confidences = {next(iter(self.heads)): self.confidence, **self.head_confidence}
-        return replace(
-            self,
-            heads={head: self.heads[head], **self.heads},
-            confidence=confidences.pop(head, Confidence()),
-            head_confidence=confidences,
-        )
+        return self.heads[name]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the default head."""
+        return self.head().labels
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the default head."""
+        return self.head().calibration
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, numbers and strings."""
+        return asdict(self)
 
 
 def card_path(model: Path) -> Path:
@@ -162,19 +184,18 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write the card whole or not at all.
+    """Write the card atomically.
 
     Raises:
-        ModelError: the card holds what JSON cannot (NaN, an array), or the file cannot be
-            written.
+        ModelError: the card holds what JSON cannot (NaN, an array).
+        ConfigError: the file cannot be written.
     """
-    beside = path.with_name(path.name + ".tmp")
     try:
         text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        beside.write_text(text + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    except (OSError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"cannot write the model card {path}: {error}") from None
+    with atomic_write(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def record_of(path: Path, precision: str = "float32") -> FileRecord:
@@ -192,31 +213,25 @@ def sha256_of(path: Path) -> str:
 
 
 # What a right answer depends on; the rest of a card informs and may be left out.
-_REQUIRED = frozenset(("name", "version", "heads", "input_hw", "geometry", "confidence"))
+_REQUIRED = frozenset(("name", "version", "heads", "default_head", "framing"))
 
 
 def _from_dict(content: Any) -> ModelCard:
     if not isinstance(content, dict):
         raise ValueError(f"expected a JSON object, got {type(content).__name__}")
+    content = _converted(content)
     if missing := _REQUIRED - set(content):
         raise ValueError(f"missing {', '.join(sorted(missing))}")
     if unknown := set(content) - {each.name for each in fields(ModelCard)}:
         raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
-    height, width = content["input_hw"]
-    geometry = CropGeometry(**content["geometry"])
-    if not (0 < geometry.scale < math.inf and math.isfinite(geometry.shift_y)):
-        raise ValueError(f"geometry: expected a scale above 0 and a finite shift, got {geometry}")
+    heads = _heads_of(content["heads"])
+    if content["default_head"] not in heads:
+        raise ValueError(f"default_head: expected one of {', '.join(heads)}")
     return ModelCard(
         **{
             **content,
-            "heads": _heads_of(content["heads"]),
-            "input_hw": (int(height), int(width)),
-            "geometry": geometry,
-            "confidence": _confidence_of(content["confidence"]),
-            "head_confidence": {
-                head: _confidence_of(each)
-                for head, each in content.get("head_confidence", {}).items()
-            },
+            "heads": heads,
+            "framing": _framing_of(content["framing"]),
             "files": {
                 name: FileRecord(**record) for name, record in content.get("files", {}).items()
             },
@@ -224,21 +239,54 @@ def _from_dict(content: Any) -> ModelCard:
     )
 
 
-def _heads_of(content: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def _converted(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a card in today's form: until 0.1 heads were lists, the first the default one."""
+    old = ("input_hw", "geometry", "confidence")
+    if "default_head" in content or not all(name in content for name in (*old, "heads")):
+        return content
+    default = next(iter(content["heads"]), "")
+    calibrations = {**content.get("head_confidence", {}), default: content["confidence"]}
+    return {
+        **{name: value for name, value in content.items() if name not in (*old, "head_confidence")},
+        "heads": {
+            head: {"labels": labels, "calibration": calibrations.get(head, {})}
+            for head, labels in content["heads"].items()
+        },
+        "default_head": default,
+        "framing": {**content["geometry"], "size_hw": content["input_hw"]},
+    }
+
+
+def _framing_of(content: dict[str, Any]) -> Framing:
+    height, width = content["size_hw"]
+    framing = Framing(**{**content, "size_hw": (int(height), int(width))})
+    if not (0 < framing.scale < math.inf and math.isfinite(framing.shift_y)):
+        raise ValueError(f"framing: expected a scale above 0 and a finite shift, got {framing}")
+    if min(framing.size_hw) < 1:
+        raise ValueError(f"framing: expected a size of at least 1 pixel, got {framing.size_hw}")
+    return framing
+
+
+def _heads_of(content: dict[str, Any]) -> dict[str, Head]:
     if not content:
         raise ValueError("heads: expected at least one")
-    for head, labels in content.items():
+    heads = {}
+    for name, head in content.items():
+        labels = head["labels"]
         named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
         if not named or not labels or len(set(labels)) < len(labels):
-            raise ValueError(f"heads: expected a list of different labels for '{head}'")
-    return {head: tuple(labels) for head, labels in content.items()}
+            raise ValueError(f"heads: expected a list of different labels for '{name}'")
+        if unknown := set(head) - {"labels", "calibration"}:
+            raise ValueError(f"heads: unknown field {', '.join(sorted(unknown))} in '{name}'")
+        heads[name] = Head(tuple(labels), _calibration_of(head.get("calibration", {})))
+    return heads
 
 
-def _confidence_of(content: dict[str, Any]) -> Confidence:
-    confidence = Confidence(**content)
-    if not 0 < confidence.temperature < math.inf:
-        raise ValueError(f"temperature is {confidence.temperature}, expected above 0")
+def _calibration_of(content: dict[str, Any]) -> Calibration:
+    calibration = Calibration(**content)
+    if not 0 < calibration.temperature < math.inf:
+        raise ValueError(f"temperature is {calibration.temperature}, expected above 0")
     for name in ("coverage", "set_threshold", "abstain_below"):
-        if not 0 <= getattr(confidence, name) <= 1:
-            raise ValueError(f"{name} is {getattr(confidence, name)}, expected 0 to 1")
-    return confidence
+        if not 0 <= getattr(calibration, name) <= 1:
+            raise ValueError(f"{name} is {getattr(calibration, name)}, expected 0 to 1")
+    return calibration

@@ -1,7 +1,7 @@
 """What a reading rests on: hide a crop bit by bit, and see where its label suffers.
 
     (explanation,) = explain(predictor, crops)
-    explanation.heatmap        # float32 (48, 48): how much each place matters
+    explanation.heatmap        # float32 (h, w): how much each place matters
     explanation.region         # the square that matters most, and
     explanation.hidden         # how probable the label is without it
 
@@ -23,14 +23,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import ModelCard
-from mien.confidence import Probabilities
+from mien.calibration import Probabilities
+from mien.card import Framing
 from mien.errors import ConfigError
 from mien.faces import crop_corners
 from mien.predictor import Predictor
 from mien.runtime import check_crops
 from mien.text import percent
-from mien.types import Box, CropGeometry, Crops, Face
+from mien.types import Box, Crops, Face
 
 __all__ = [
     "Explanation",
@@ -44,7 +44,7 @@ __all__ = [
     "region_of",
 ]
 
-#: float32 (48, 48), in the pixels of a crop; what its values mean, says who made it.
+#: float32 (h, w), in the pixels of a crop; what its values mean, says who made it.
 Heatmap: TypeAlias = NDArray[np.float32]
 
 # A fall of probability that nobody would call one.
@@ -58,7 +58,7 @@ class Explanation:
     Attributes:
         label: the label that is explained.
         probability: of the label, 0 to 1, as in the reading.
-        heatmap: float32 (48, 48), row 0 at the top. By occlusion, each value is the mean fall
+        heatmap: float32 (h, w), row 0 at the top. By occlusion, each value is the mean fall
             of the label's probability over the patches that hide its place, those around it
             counting most, from -1 to 1: above 0 the reading rests on the place, below 0 the
             place speaks against it, and about 0 it does not matter. By Grad-CAM, values are 0
@@ -80,7 +80,7 @@ class Occlusion:
     """Hides a crop behind one patch at a time, a square of the crop's mean grey.
 
     Attributes:
-        patch_px: the patch's side, 2 to 48.
+        patch_px: the patch's side, at least 2 and at most the crop's.
         stride_px: from a patch to the next, 1 to ``patch_px``, so that nothing is left out.
             Time grows with its inverse square: 81 hidden crops at 4.
 
@@ -92,16 +92,22 @@ class Occlusion:
     stride_px: int = 4
 
     def __post_init__(self) -> None:
-        if not 2 <= self.patch_px <= 48:
-            raise ConfigError(f"patch_px must be 2 to 48, not {self.patch_px}")
+        if self.patch_px < 2:
+            raise ConfigError(f"patch_px must be at least 2, not {self.patch_px}")
         if not 1 <= self.stride_px <= self.patch_px:
             raise ConfigError(
                 f"stride_px must be 1 to patch_px, {self.patch_px}, not {self.stride_px}"
             )
 
     def patches(self, size_hw: tuple[int, int]) -> list[Box]:
-        """Return the patches of a crop, row by row; the last ones end at its edges."""
+        """Return the patches of a crop, row by row; the last ones end at its edges.
+
+        Raises:
+            ConfigError: a patch is larger than the crop.
+        """
         side = self.patch_px
+        if side > min(size_hw):
+            raise ConfigError(f"patch_px must be at most the crop's {min(size_hw)}, not {side}")
         rows, columns = (self._starts(length) for length in size_hw)
         return [Box(column, row, side, side) for row in rows for column in columns]
 
@@ -175,7 +181,7 @@ def explain(
         ConfigError: the model has no such label.
     """
     check_crops(crops, predictor.card)
-    column = None if label is None else column_of(label, predictor.card)
+    column = None if label is None else column_of(label, predictor.card.name, predictor.labels)
     occlusion = occlusion or Occlusion()
     size_hw = (crops.shape[1], crops.shape[2])
     found = []
@@ -207,9 +213,9 @@ def cover(crops: Crops, region: Box) -> Crops:
     return covered
 
 
-def in_words(explanation: Explanation, face: Face, geometry: CropGeometry) -> str:
+def in_words(explanation: Explanation, face: Face, framing: Framing) -> str:
     """Return an explanation as a clause: which part it rests on, and what hiding that changes."""
-    part = part_of_face(explanation.region, face, geometry) or "one place"
+    part = part_of_face(explanation.region, face, framing) or "one place"
     it = "them" if " and " in part or part == "the eyes" else "it"
     label, before, after = explanation.label, explanation.probability, explanation.hidden
     if before - after < _NO_FALL:
@@ -220,14 +226,14 @@ def in_words(explanation: Explanation, face: Face, geometry: CropGeometry) -> st
     )
 
 
-def part_of_face(region: Box, face: Face, geometry: CropGeometry) -> str:
+def part_of_face(region: Box, face: Face, framing: Framing) -> str:
     """Say in words what lies in a region of a face's crop: "the eyes and the nose".
 
     Empty if the face has no landmarks.
     """
     if len(face.landmarks) < 5:
         return ""
-    points = _in_crop(face, geometry)
+    points = _in_crop(face, framing)
     inside = [
         region.x <= x < region.x + region.w and region.y <= y < region.y + region.h
         for x, y in points.tolist()
@@ -246,26 +252,24 @@ def part_of_face(region: Box, face: Face, geometry: CropGeometry) -> str:
     return "the chin" if middle > points[3:5, 1].mean() else "a cheek"
 
 
-def _in_crop(face: Face, geometry: CropGeometry) -> NDArray[np.float64]:
+def _in_crop(face: Face, framing: Framing) -> NDArray[np.float64]:
     """Return the five landmarks, and the mouth's middle, as xy in crop pixels (6, 2)."""
-    top_left, top_right, _, bottom_left = np.array(crop_corners(face, geometry))
+    top_left, top_right, _, bottom_left = np.array(crop_corners(face, framing))
     axes = np.stack([top_right - top_left, bottom_left - top_left])
     points = np.array(face.landmarks[:5])
     points = np.concatenate([points, points[3:5].mean(axis=0, keepdims=True)])
-    return np.asarray((points - top_left) @ axes.T / (axes**2).sum(axis=1) * 48)
+    return np.asarray((points - top_left) @ axes.T / (axes**2).sum(axis=1) * framing.size_hw[::-1])
 
 
-def column_of(label: str, card: ModelCard) -> int:
-    """Return the column of a label.
+def column_of(label: str, model: str, labels: tuple[str, ...]) -> int:
+    """Return the column of a label of a model.
 
     Raises:
         ConfigError: the model has no such label.
     """
-    if label not in card.labels:
-        raise ConfigError(
-            f"{card.name} has no label '{label}': choose one of {', '.join(card.labels)}"
-        )
-    return card.labels.index(label)
+    if label not in labels:
+        raise ConfigError(f"{model} has no label '{label}': choose one of {', '.join(labels)}")
+    return labels.index(label)
 
 
 def _neutral(crops: Crops) -> NDArray[np.float32]:

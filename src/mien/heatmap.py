@@ -17,9 +17,10 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Image as PillowImage
 from PIL.Image import Resampling, Transform, fromarray, new
 
+from mien.card import Framing
 from mien.explain import Explanation, Heatmap
 from mien.faces import crop_corners
-from mien.types import CropGeometry, Crops, Face, Image
+from mien.types import Crops, Face, Image
 
 __all__ = ["GRAD_CAM", "OCCLUSION", "Card", "Legend", "lay_over", "sheet", "tile", "with_legend"]
 
@@ -80,7 +81,7 @@ class Card:
     """One face on a sheet.
 
     Attributes:
-        crop: uint8 (48, 48, 1).
+        crop: uint8 (h, w, 1).
         explanation: of the crop.
         headline: what was read.
         words: what it rests on, in a line.
@@ -96,7 +97,7 @@ def lay_over(
     image: Image,
     faces: Sequence[Face],
     explanations: Sequence[Explanation],
-    geometry: CropGeometry,
+    framing: Framing,
 ) -> Image:
     """Return a copy of a photo with each face's heatmap where its crop was cut out.
 
@@ -105,12 +106,12 @@ def lay_over(
     Args:
         image: RGB uint8 (H, W, 3).
         faces: in its pixels; their squares are turned as their crops are.
-        geometry: of the model's card.
+        framing: of the model's card.
     """
     drawn: Image = image.copy()
     height, width = image.shape[:2]
     for face, explanation in zip(faces, explanations, strict=True):
-        corners = np.array(crop_corners(face, geometry))
+        corners = np.array(crop_corners(face, framing))
         left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int)
         if left < right and top < bottom:
@@ -121,7 +122,7 @@ def lay_over(
 
 
 def tile(crop: Crops, explanation: Explanation, side_px: int = _TILE_PX) -> Image:
-    """Return a crop (48, 48, 1) under its heatmap, RGB uint8 (side_px, side_px, 3)."""
+    """Return a crop (h, w, 1) under its heatmap, RGB uint8 (side_px, side_px, 3)."""
     size = (side_px, side_px)
     return _tint(_enlarged(crop, side_px), _resized(explanation.heatmap, size))
 

@@ -24,12 +24,11 @@ from contextlib import closing
 
 import numpy as np
 
-from mien.card import Confidence, ModelCard
+from mien.calibration import Probabilities, prediction_set, softmax
+from mien.card import Calibration, ModelCard
 from mien.concurrency import in_order
-from mien.confidence import Probabilities, prediction_set, softmax
 from mien.errors import InputError, ModelError
 from mien.faces import (
-    CenterFace,
     Detector,
     FaceCrops,
     Select,
@@ -58,13 +57,25 @@ class Predictor:
     and session are; mien's own ones are.
 
     Args:
-        detector: finds faces; CenterFace if ``None``.
+        detector: finds faces; the default one if ``None``.
         session: classifies crops; mien's own model if ``None``.
+        head: the head of the network that readings come from; the card's default if ``None``.
+
+    Raises:
+        ModelError: the network has no such head.
     """
 
-    def __init__(self, detector: Detector | None = None, session: Session | None = None) -> None:
-        self.detector = CenterFace() if detector is None else detector
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        session: Session | None = None,
+        *,
+        head: str | None = None,
+    ) -> None:
+        self.detector = open_detector() if detector is None else detector
         self.session = open_session() if session is None else session
+        self.head = self.card.default_head if head is None else head
+        self.card.head(self.head)  # refused here if there is none
 
     @property
     def card(self) -> ModelCard:
@@ -74,12 +85,12 @@ class Predictor:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels of the head that readings come from, in column order."""
-        return self.card.labels
+        return self.card.head(self.head).labels
 
     @property
-    def calibration(self) -> Confidence:
+    def calibration(self) -> Calibration:
         """Temperature and thresholds of that head."""
-        return self.card.confidence
+        return self.card.head(self.head).calibration
 
     def open(self, source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
         """Open an image in as much detail as the detector needs.
@@ -107,7 +118,7 @@ class Predictor:
         Args:
             faces: in coordinates of the full image, as :meth:`detect` gives them.
         """
-        pixels = crop_faces(picture.pixels, faces, self.card.geometry, picture.size_hw)
+        pixels = crop_faces(picture.pixels, faces, self.card.framing, picture.size_hw)
         return FaceCrops(pixels, tuple(faces))
 
     def classify(self, crops: FaceCrops | Crops) -> Mapping[str, Logits]:
@@ -119,11 +130,10 @@ class Predictor:
         Returns:
             By head, float32 (N, C), columns in the head's label order.
         """
-        head = next(iter(self.card.heads))
         pixels = crops.pixels if isinstance(crops, FaceCrops) else crops
         starts = range(0, max(len(pixels), 1), _BATCH)
         parts = [self.session(pixels[start : start + _BATCH]) for start in starts]
-        return {head: np.concatenate(parts)}
+        return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
 
     def interpret(self, logits: Mapping[str, Logits], crops: FaceCrops) -> tuple[Reading, ...]:
         """Turn logits into readings: calibrated, with prediction sets and abstention.
@@ -152,7 +162,7 @@ class Predictor:
         Raises:
             ModelError: the logits are not finite.
         """
-        chosen = logits[next(iter(self.card.heads))]
+        chosen = logits[self.head]
         if not np.isfinite(chosen).all():
             raise ModelError(
                 f"the model {self.card.name} gave logits that are not finite: its weights are "
@@ -230,7 +240,7 @@ class Predictor:
         Raises:
             InputError: crops of another shape or dtype.
         """
-        height, width = self.card.input_hw
+        height, width = self.card.framing.size_hw
         whole = Face(Box(0, 0, width, height), 1.0)
         made = FaceCrops(crops, (whole,) * len(crops))
         return self.interpret(self.classify(made), made)
@@ -274,10 +284,10 @@ def open_predictor(
         ConfigError: a name is unknown, or a value out of range.
         MissingExtra: the file needs a package that is not installed.
     """
-    session = open_session(model, head=head, device=device, threads=threads)
+    session = open_session(model, device=device, threads=threads)
     if detector is None or isinstance(detector, str):
         detector = open_detector(detector, threads=threads, min_face_px=min_face_px, device=device)
-    return Predictor(detector, session)
+    return Predictor(detector, session, head=head)
 
 
 def name_of(source: Source) -> str:

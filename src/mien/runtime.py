@@ -1,14 +1,14 @@
 """Running a network: the one place that makes sessions.
 
 A session takes raw grey crops, 0-255, and gives logits. Normalisation is inside the
-graph; labels, geometry and temperature are in the card.
+graph; labels, framing and calibration are in the card.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -37,6 +37,8 @@ __all__ = [
     "open_session",
 ]
 
+_Floats: TypeAlias = NDArray[np.floating[Any]]
+
 #: ONNX Runtime's providers by the names users give. ``auto`` is CUDA where it can be used and
 #: else the CPU; CoreML only by name, since it may compute in float16 and so differ.
 DEVICES = {
@@ -51,8 +53,10 @@ class Session(Protocol):
 
     card: ModelCard
 
-    def __call__(self, crops: Crops) -> Logits:
-        """Return float32 (N, C), columns in ``card.labels`` order; N may be 0.
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
+        """Run the network once; return float32 (N, C) of every head of the card; N may be 0.
+
+        Columns are in the order of the head's labels.
 
         Raises:
             InputError: crops are not uint8 (N, height, width, 1) of the card's size.
@@ -63,7 +67,6 @@ class Session(Protocol):
 def open_session(
     path: str | os.PathLike[str] | None = None,
     *,
-    head: str | None = None,
     device: str = "auto",
     threads: int = 0,
 ) -> Session:
@@ -75,7 +78,6 @@ def open_session(
 
     Args:
         path: the weights, with their card beside them; mien's own model if ``None``.
-        head: which of the network's heads to read; the card's first if ``None``.
         device: ``auto`` or one of :data:`DEVICES`; LiteRT runs on the CPU only.
         threads: per call; 0 leaves it to the runtime.
 
@@ -90,7 +92,7 @@ def open_session(
         raise ModelError(f"{path}: there is no such model file; check the path")
     card = read_card(card_path(path))
     check_record(path, card)
-    return opener(path, card.with_head(head) if head else card, device, threads)
+    return opener(path, card, device, threads)
 
 
 def default_model() -> Path:
@@ -143,19 +145,18 @@ class OnnxSession:
         self._session = make_session(path, device=device, threads=threads, keep_memory=True)
         source = self._session.get_inputs()[0]
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        self._head = next(iter(card.heads))
         _check_graph(path, card, source.shape, outputs)
         self._input = source.name
         self._dtype = np.uint8 if "uint8" in source.type else np.float32
 
-    def __call__(self, crops: Crops) -> Logits:
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
         """Return logits; see :class:`Session`."""
         check_crops(crops, self.card)
         if len(crops) == 0:
-            return np.empty((0, len(self.card.labels)), np.float32)
+            return _no_logits(self.card)
         feed = {self._input: crops.astype(self._dtype, copy=False)}
-        logits: Logits = self._session.run([self._head], feed)[0]
-        return logits
+        heads = list(self.card.heads)
+        return dict(zip(heads, self._session.run(heads, feed), strict=True))
 
 
 class LiteRtSession:
@@ -173,11 +174,11 @@ class LiteRtSession:
         self._local = threading.local()
         self._opened()  # a bad file is found here, not at the first crop
 
-    def __call__(self, crops: Crops) -> Logits:
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
         """Return logits; see :class:`Session`."""
         check_crops(crops, self.card)
         if len(crops) == 0:
-            return np.empty((0, len(self.card.labels)), np.float32)
+            return _no_logits(self.card)
         opened = self._opened()
         if self._local.batch != len(crops):
             opened.interpreter.resize_tensor_input(opened.source["index"], crops.shape)
@@ -185,7 +186,10 @@ class LiteRtSession:
             self._local.batch = len(crops)
         opened.interpreter.set_tensor(opened.source["index"], _quantise(crops, opened.source))
         opened.interpreter.invoke()
-        return _dequantise(opened.interpreter.get_tensor(opened.target["index"]), opened.target)
+        return {
+            head: _dequantise(opened.interpreter.get_tensor(target["index"]), target)
+            for head, target in opened.targets.items()
+        }
 
     def _opened(self) -> _Opened:
         found: _Opened | None = getattr(self._local, "opened", None)
@@ -205,14 +209,14 @@ class LiteRtSession:
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._path} is not a usable LiteRT model: {error}") from None
         source = interpreter.get_input_details()[0]
-        target = self._output(interpreter)
-        shapes = {next(iter(self.card.heads)): target["shape_signature"].tolist()}
+        targets = {head: self._output(interpreter, head) for head in self.card.heads}
+        shapes = {head: target["shape_signature"].tolist() for head, target in targets.items()}
         _check_graph(self._path, self.card, [None, *source["shape"][1:].tolist()], shapes)
-        return _Opened(interpreter, source, target)
+        return _Opened(interpreter, source, targets)
 
-    def _output(self, interpreter: Any) -> dict[str, Any]:
-        """Find the head's output: by name if the file kept it, else by its columns."""
-        head, columns = next(iter(self.card.heads)), len(self.card.labels)
+    def _output(self, interpreter: Any, head: str) -> dict[str, Any]:
+        """Find a head's output: by name if the file kept it, else by its columns."""
+        columns = len(self.card.heads[head].labels)
         for key, names in interpreter.get_signature_list().items():
             if head in names["outputs"]:
                 runner = interpreter.get_signature_runner(key)
@@ -231,33 +235,38 @@ class LiteRtSession:
 class _Opened(NamedTuple):
     interpreter: Any
     source: dict[str, Any]
-    target: dict[str, Any]
+    targets: dict[str, dict[str, Any]]
 
 
 class FakeSession:
-    """A session without a network, for tests of everything that stands on one.
+    """A session without a network, for tests of whatever uses one.
 
     Args:
         card: what it claims to be.
-        logits_of: from crops to logits; mean brightness picks a label if ``None``.
+        logits_of: from crops to the logits of the default head, or to those of every head; mean
+            brightness picks a label if ``None``. Heads it does not give are all zero.
     """
 
     def __init__(
         self,
         card: ModelCard | None = None,
-        logits_of: Callable[[Crops], NDArray[np.floating[Any]]] | None = None,
+        logits_of: Callable[[Crops], _Floats | Mapping[str, _Floats]] | None = None,
     ) -> None:
         self.card = card or ModelCard(name="fake", version="0")
         self._logits_of = logits_of or self._by_brightness
 
-    def __call__(self, crops: Crops) -> Logits:
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
         """Return logits; see :class:`Session`."""
         check_crops(crops, self.card)
-        return np.asarray(self._logits_of(crops), np.float32).reshape(
-            len(crops), len(self.card.labels)
-        )
+        found = self._logits_of(crops)
+        given = found if isinstance(found, Mapping) else {self.card.default_head: found}
+        logits = {}
+        for name, head in self.card.heads.items():
+            shape = len(crops), len(head.labels)
+            logits[name] = np.asarray(given.get(name, np.zeros(shape)), np.float32).reshape(shape)
+        return logits
 
-    def _by_brightness(self, crops: Crops) -> NDArray[np.floating[Any]]:
+    def _by_brightness(self, crops: Crops) -> _Floats:
         classes = len(self.card.labels)
         label = crops.mean(axis=(1, 2, 3)) * classes / 256
         return np.asarray(-np.abs(np.arange(classes) + 0.5 - label[:, None]))
@@ -269,7 +278,7 @@ def check_crops(crops: Crops, card: ModelCard) -> None:
     Raises:
         InputError: with the shape and dtype expected and received.
     """
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (height, width, 1):
         raise InputError(
             f"expected crops uint8 (N, {height}, {width}, 1), got {crops.dtype} {crops.shape}"
@@ -304,7 +313,7 @@ def _check_graph(
     outputs: dict[str, Sequence[int | str | None]],
 ) -> None:
     """Refuse a graph that does not take and give what its card says."""
-    head, columns = next(iter(card.heads)), len(card.labels)
+    head, columns = card.default_head, len(card.labels)
     if head not in outputs:
         raise ModelError(f"{path} has no output '{head}': it has {', '.join(outputs)}")
     if len(outputs[head]) != 2 or outputs[head][1] != columns:
@@ -312,12 +321,16 @@ def _check_graph(
             f"{path}: output '{head}' has shape {list(outputs[head])}, but its card has "
             f"{columns} labels: expected [N, {columns}]"
         )
-    expected = [*card.input_hw, 1]
+    expected = [*card.framing.size_hw, 1]
     if list(input_shape[1:]) != expected or isinstance(input_shape[0], int):
         raise ModelError(
             f"{path} takes input of shape {list(input_shape)}, but its card says "
             f"{['N', *expected]} with any N"
         )
+
+
+def _no_logits(card: ModelCard) -> dict[str, Logits]:
+    return {name: np.empty((0, len(head.labels)), np.float32) for name, head in card.heads.items()}
 
 
 def _providers(device: str, available: list[str]) -> list[str]:

@@ -3,8 +3,8 @@
 Arrays, by the names used everywhere:
 
     Image    uint8   (H, W, 3)       RGB, row 0 at the top
-    Crops    uint8   (N, 48, 48, 1)  grey, 0-255, C-contiguous; N may be 0
-    Logits   float32 (N, C)          unnormalised; columns in ``card.labels`` order
+    Crops    uint8   (N, h, w, 1)    grey, 0-255, C-contiguous; h and w of the card; N may be 0
+    Logits   float32 (N, C)          unnormalised; columns in the order of a head's labels
 
 Coordinates are source pixels with the origin at the outer corner of the top left pixel;
 x grows to the right, y downwards. Nothing here reads or writes anything.
@@ -22,7 +22,6 @@ __all__ = [
     "CROP_HW",
     "EMOTIONS",
     "Box",
-    "CropGeometry",
     "Crops",
     "Face",
     "Image",
@@ -35,7 +34,7 @@ Image: TypeAlias = NDArray[np.uint8]
 Crops: TypeAlias = NDArray[np.uint8]
 Logits: TypeAlias = NDArray[np.float32]
 
-#: Height and width of a face crop in pixels: FER2013's own size.
+#: Height and width of FER2013's images in pixels. What a network takes is in its card.
 CROP_HW = (48, 48)
 
 
@@ -60,19 +59,6 @@ class Point(NamedTuple):
 
     x: float
     y: float
-
-
-@dataclass(frozen=True, slots=True)
-class CropGeometry:
-    """How a square crop lies around a detected box, so that it frames faces as FER2013 does.
-
-    Attributes:
-        scale: side of the crop as a multiple of the box's longer side.
-        shift_y: how far the crop's centre lies below the box's, in longer sides.
-    """
-
-    scale: float
-    shift_y: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from mien.bench.accuracy import Labelled, judge, reference_of
 from mien.bench.models import Model
-from mien.card import FileRecord, ModelCard
+from mien.card import FileRecord, Head, ModelCard
 from mien.errors import ModelError
 from mien.runtime import FakeSession
 from mien.types import Crops
@@ -92,7 +92,7 @@ def test_each_is_held_to_the_float32_form_of_its_own_network(
 
 
 def test_a_model_of_other_labels_is_left_out() -> None:
-    assert judge([model("age.onnx", heads={"age": ("old", "young")})], DATA) == {}
+    assert judge([model("age.onnx", heads={"emotion": Head(("old", "young"))})], DATA) == {}
 
 
 def test_logits_that_are_no_numbers_are_refused() -> None:

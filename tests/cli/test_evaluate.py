@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from tests.support.commands import exit_code
 
-from mien.card import ModelCard
+from mien.card import Head, ModelCard
 from mien.data import FERPLUS_LABELS
 from mien.runtime import FakeSession, Session
 from mien.types import EMOTIONS
 
 CARD = ModelCard(
-    name="fake", version="1", heads={"emotion": EMOTIONS, "ferplus": tuple(FERPLUS_LABELS)}
+    name="fake",
+    version="1",
+    heads={"emotion": Head(EMOTIONS), "ferplus": Head(FERPLUS_LABELS)},
 )
 
 
@@ -21,8 +23,8 @@ CARD = ModelCard(
 def a_fake_model(monkeypatch: pytest.MonkeyPatch, drawn_folder: Path) -> None:
     """Open a fake model whatever is asked for, in a folder that holds the drawn data."""
 
-    def open_fake(path: object = None, *, head: str | None = None) -> Session:
-        return FakeSession(CARD.with_head(head) if head else CARD)
+    def open_fake(path: object = None) -> Session:
+        return FakeSession(CARD)
 
     monkeypatch.setattr("mien.runtime.open_session", open_fake)
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from tests.support.models import make_card, write_tiny_model
 
-from mien.card import Confidence, write_card
+from mien.card import Calibration, write_card
 from mien.cli import main
 from mien.cli.batch import stop_on_interrupt
 from mien.cli.output import TerminalOutput
@@ -48,7 +48,7 @@ class Ran:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    return write_tiny_model(folder, confidence=Confidence(set_threshold=0.2, abstain_below=0.99))
+    return write_tiny_model(folder, calibration=Calibration(set_threshold=0.2, abstain_below=0.99))
 
 
 @pytest.fixture

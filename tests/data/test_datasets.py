@@ -7,6 +7,7 @@ import pytest
 from tests.support import layouts
 from tests.support.clips import Clip, find_square
 
+from mien.card import Framing
 from mien.cli.cropping import FaceCropper, middle_frame
 from mien.data.datasets import (
     DATASETS,
@@ -18,9 +19,9 @@ from mien.data.datasets import (
     whole_as_crop,
 )
 from mien.errors import ConfigError, DataError
-from mien.types import EMOTIONS, Box, CropGeometry, Crops, Face, Image
+from mien.types import EMOTIONS, Box, Crops, Face, Image
 
-CROPPER = FaceCropper(find_square, CropGeometry(0.9, 0.0))
+CROPPER = FaceCropper(find_square, Framing(0.9, 0.0))
 
 
 def listed(name: str, root: Path) -> Listing:
@@ -258,7 +259,7 @@ def test_of_many_faces_the_largest_or_the_one_in_the_box_is_taken() -> None:
     def two_faces(image: Image) -> tuple[Face, ...]:
         return (Face(Box(10, 10, 40, 40), 0.9), Face(Box(100, 10, 80, 80), 0.8))
 
-    cropper = FaceCropper(two_faces, CropGeometry(0.9, 0.0))
+    cropper = FaceCropper(two_faces, Framing(0.9, 0.0))
 
     assert cropper(image).mean() == pytest.approx(200, abs=1)
     assert cropper(image, Box(5, 5, 50, 50)).mean() == pytest.approx(50, abs=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.card import ModelCard
+from mien.card import Head, ModelCard
 from mien.data import FERPLUS_LABELS, Dataset
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation.audit import (
@@ -78,7 +78,9 @@ def test_no_rows_are_refused(drawn: Dataset) -> None:
 
 
 def test_a_model_of_other_labels_is_refused(drawn: Dataset) -> None:
-    card = ModelCard(name="fake", version="1", heads={"ferplus": tuple(FERPLUS_LABELS)})
+    card = ModelCard(
+        name="fake", version="1", heads={"ferplus": Head(FERPLUS_LABELS)}, default_head="ferplus"
+    )
 
     with pytest.raises(ModelError, match="needs a model that reads angry"):
         audit(drawn, FakeSession(card))

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.card import Confidence
+from mien.card import Calibration
 from mien.errors import DataError, InputError
 from mien.evaluation.groups import FEW, read_groups, score_groups
 from mien.evaluation.metrics import score
 from mien.evaluation.resample import Counts, Judged, changes
 from mien.types import EMOTIONS
 
-CONFIDENCE = Confidence(temperature=1.3, set_threshold=0.12, abstain_below=0.4)
+CONFIDENCE = Calibration(temperature=1.3, set_threshold=0.12, abstain_below=0.4)
 
 
 def read(count: int, *, lift: float | np.ndarray = 2.0, seed: int = 0, people: int = 0) -> Judged:

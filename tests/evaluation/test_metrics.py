@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.card import Confidence
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Calibration
 from mien.errors import InputError
 from mien.evaluation import metrics
 
@@ -23,11 +23,11 @@ TRUTH = np.array([0, 1, 1, 2])
 @pytest.mark.parametrize("rows", [0, 1])
 def test_rows_and_truth_must_match(rows: int) -> None:
     with pytest.raises(InputError, match=f"got {rows} and 0"):
-        metrics.score(FOUR[:rows], TRUTH[:0], LABELS, Confidence())
+        metrics.score(FOUR[:rows], TRUTH[:0], LABELS, Calibration())
 
 
 def test_every_figure_of_a_small_example() -> None:
-    confidence = Confidence(set_threshold=0.35, abstain_below=0.6)
+    confidence = Calibration(set_threshold=0.35, abstain_below=0.6)
 
     scores = metrics.score(FOUR, TRUTH, LABELS, confidence)
 
@@ -51,7 +51,7 @@ def test_every_figure_of_a_small_example() -> None:
 
 def test_the_temperature_of_the_card_is_used() -> None:
     cold, hot = (
-        metrics.score(FOUR, TRUTH, LABELS, Confidence(temperature=temperature))
+        metrics.score(FOUR, TRUTH, LABELS, Calibration(temperature=temperature))
         for temperature in (0.1, 10.0)
     )
 
@@ -60,7 +60,7 @@ def test_the_temperature_of_the_card_is_used() -> None:
 
 
 def test_a_set_is_never_empty() -> None:
-    scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(set_threshold=1.0))
+    scores = metrics.score(FOUR, TRUTH, LABELS, Calibration(set_threshold=1.0))
 
     assert scores.mean_set_size == 1.0
     assert scores.set_coverage == scores.accuracy == scores.set_sizes[0].coverage
@@ -68,13 +68,13 @@ def test_a_set_is_never_empty() -> None:
 
 
 def test_nothing_answered_is_no_division_by_zero() -> None:
-    scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(abstain_below=0.99))
+    scores = metrics.score(FOUR, TRUTH, LABELS, Calibration(abstain_below=0.99))
 
     assert (scores.uncertain, scores.answered, scores.accuracy_answered) == (4, 0.0, 0.0)
 
 
 def test_a_class_without_rows_does_not_count_in_the_macro_f1() -> None:
-    scores = metrics.score(FOUR[:1], TRUTH[:1], LABELS, Confidence())
+    scores = metrics.score(FOUR[:1], TRUTH[:1], LABELS, Calibration())
 
     assert scores.macro_f1 == scores.accuracy == 1.0
     assert [row.support for row in scores.per_class] == [1, 0, 0]
@@ -128,7 +128,7 @@ def test_true_confidences_err_by_chance_alone(top: float, rows: int, expected: f
 
 
 def test_each_score_says_what_chance_alone_would_be() -> None:
-    scores = metrics.score(FOUR, TRUTH, LABELS, Confidence(temperature=2.0))
+    scores = metrics.score(FOUR, TRUTH, LABELS, Calibration(temperature=2.0))
 
     probabilities = softmax(FOUR, 2.0)
     assert scores.ece_by_chance == metrics.ece_by_chance(probabilities) > 0

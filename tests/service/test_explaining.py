@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mien.card import ModelCard
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Framing, ModelCard
 from mien.images import decode, encode
 from mien.predictor import Predictor
 from mien.runtime import FakeSession
-from mien.types import Box, CropGeometry, Crops, Face, Image, Logits, Point
+from mien.types import Box, Crops, Face, Image, Logits, Point
 
 from .conftest import Running, picture, running
 
-CARD = ModelCard(name="fake", version="1", geometry=CropGeometry(scale=1.2, shift_y=0.0))
+CARD = ModelCard(name="fake", version="1", framing=Framing(scale=1.2, shift_y=0.0))
 BOXES = (Box(10, 10, 40, 50), Box(60, 10, 40, 50), Box(110, 10, 40, 50))
 
 

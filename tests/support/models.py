@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-from mien.card import ModelCard, record_of, write_card
+from mien.card import Calibration, Head, ModelCard, record_of, write_card
 from mien.types import EMOTIONS, Crops, Logits
 
 FERPLUS = (*EMOTIONS, "contempt")
@@ -26,15 +27,27 @@ def expected_logits(crops: Crops, head: str = "emotion") -> Logits:
     return crops.reshape(len(crops), 2304).astype(np.float32) @ WEIGHTS[head]
 
 
+def expected_of_all(crops: Crops) -> dict[str, Logits]:
+    return {head: expected_logits(crops, head) for head in HEADS}
+
+
 def some_crops(count: int) -> Crops:
     return np.random.default_rng(count).integers(0, 256, (count, 48, 48, 1), np.uint8)
 
 
-def make_card(*files: Path, **changes: Any) -> ModelCard:
+def make_card(
+    *files: Path,
+    heads: Mapping[str, tuple[str, ...]] = HEADS,
+    calibration: Calibration | None = None,
+    **changes: Any,
+) -> ModelCard:
+    """Make a card of the network: with ``calibration`` of its first head, the default one."""
     records = {path.name: record_of(path) for path in files}
-    return ModelCard(
-        **{"name": "tiny", "version": "0", "heads": HEADS, "files": records, **changes}
-    )
+    default = next(iter(heads))
+    made = {name: Head(labels) for name, labels in heads.items()}
+    made[default] = Head(heads[default], calibration or Calibration())
+    values = {"name": "tiny", "version": "0", "files": records, **changes}
+    return ModelCard(**{"heads": made, "default_head": default, **values})
 
 
 def write_onnx(path: Path, *, batch: str | int = "N", side: int = 48, uint8: bool = False) -> Path:

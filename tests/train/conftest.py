@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.models import FERPLUS, make_card
 
-from mien.card import Confidence, card_path, write_card
+from mien.card import Calibration, card_path, write_card
 from mien.train import nets
 from mien.train.recipes import Recipe
 from mien.types import EMOTIONS
@@ -26,5 +26,5 @@ def write_teacher(folder: Path, architecture: str = "glance", **confidence: floa
     model = nets.build(architecture)
     model.save(path)
     heads = {"emotion": EMOTIONS} | ({"ferplus": FERPLUS} if architecture == "glance" else {})
-    write_card(make_card(path, heads=heads, confidence=Confidence(**confidence)), card_path(path))
+    write_card(make_card(path, heads=heads, calibration=Calibration(**confidence)), card_path(path))
     return path

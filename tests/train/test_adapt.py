@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.support.small_net import noise, small_net
 
-from mien.card import Confidence, ModelCard, read_card
+from mien.card import Calibration, Head, ModelCard, read_card
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation.comparison import ENOUGH_LABELLED, compare, verdict
 from mien.runtime import open_session
@@ -16,7 +16,11 @@ from mien.train.adapt import Adaptation, adapt, cross_adapted, fit_on_labelled, 
 from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 
-CARD = ModelCard(name="small", version="1", confidence=Confidence(temperature=1.5))
+CARD = ModelCard(
+    name="small",
+    version="1",
+    heads={"emotion": Head(EMOTIONS, Calibration(temperature=1.5))},
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +146,10 @@ def test_a_temperature_takes_enough_labels() -> None:
     logits, truth = readings(ENOUGH_LABELLED, 2.0)
     few = slice(ENOUGH_LABELLED - 1)
 
-    assert fit_on_labelled(CARD, logits[few], truth[few]) is CARD.confidence
+    assert fit_on_labelled(CARD, logits[few], truth[few]) is CARD.calibration
     assert compare(CARD, logits[few], logits[few], truth[few]).fitted_ece is None
     fitted = fit_on_labelled(CARD, logits, truth)
-    assert fitted.temperature != CARD.confidence.temperature
+    assert fitted.temperature != CARD.calibration.temperature
     assert fitted.set_threshold > 0
     one_person = compare(CARD, logits, logits, truth, ("a",) * len(truth))
     assert one_person.fitted_ece is None  # nobody else to fit on

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.support.models import FERPLUS, expected_logits, make_card, write_onnx, write_tiny_model
 
-from mien.card import Confidence, write_card
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Calibration, write_card
 from mien.data import Dataset
 from mien.errors import ConfigError, ModelError
 from mien.train import nets, runs
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 def test_targets_are_the_calibrated_mean_over_a_crop_and_its_mirror_image(
     tmp_path: Path, drawn: Dataset
 ) -> None:
-    teacher = write_tiny_model(tmp_path, confidence=Confidence(temperature=2.0))
+    teacher = write_tiny_model(tmp_path, calibration=Calibration(temperature=2.0))
 
     (targets,) = teacher_answers([teacher], drawn, ("emotion", "ferplus"), cache_dir=tmp_path)
 
@@ -42,7 +42,9 @@ def test_several_teachers_are_averaged_over_those_that_have_a_head(
 ) -> None:
     both = write_tiny_model(tmp_path)
     one_head = write_onnx(tmp_path / "one.onnx")
-    card = make_card(one_head, heads={"emotion": EMOTIONS}, confidence=Confidence(temperature=3.0))
+    card = make_card(
+        one_head, heads={"emotion": EMOTIONS}, calibration=Calibration(temperature=3.0)
+    )
     write_card(card, tmp_path / "one.card.json")
 
     heads = ("emotion", "ferplus")

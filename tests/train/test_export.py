@@ -10,14 +10,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from mien.card import ModelCard, read_card
+from mien.card import Framing, ModelCard, read_card
 from mien.data import FERPLUS_LABELS, Dataset
 from mien.errors import ConfigError, InputError, ModelError, TrainingError
 from mien.runtime import OnnxSession, open_session
 from mien.train import export, nets, runs
 from mien.train.recipes import Recipe
 from mien.train.session import KerasSession
-from mien.types import EMOTIONS, CropGeometry
+from mien.types import EMOTIONS
 
 
 def untrained_run(folder: Path, dataset: Dataset, architecture: str, held_out: float = 0.3) -> Path:
@@ -41,9 +41,9 @@ def untrained_run(folder: Path, dataset: Dataset, architecture: str, held_out: f
 def exported(tmp_path_factory: pytest.TempPathFactory, drawn: Dataset) -> export.Exported:
     folder = tmp_path_factory.mktemp("export")
     run = untrained_run(folder / "run", drawn, "glance")
-    geometry = CropGeometry(scale=1.3, shift_y=0.1)
+    framing = Framing(scale=1.3, shift_y=0.1)
     onnx_path = folder / "assets" / "glance.onnx"
-    return export.export_run(run, drawn, folder / "models", onnx_path, geometry=geometry)
+    return export.export_run(run, drawn, folder / "models", onnx_path, framing=framing)
 
 
 def test_a_run_from_nothing_names_no_origin(exported: export.Exported) -> None:
@@ -157,12 +157,12 @@ def test_the_card_says_everything(exported: export.Exported) -> None:
     assert card == read_card(file(exported, "best_model.card.json")) == exported.card
     assert card.name == "glance"
     assert card.heads == {"emotion": EMOTIONS, "ferplus": tuple(FERPLUS_LABELS)}
-    assert card.geometry == CropGeometry(scale=1.3, shift_y=0.1)
+    assert card.framing == Framing(scale=1.3, shift_y=0.1)
     assert (card.parameters, card.multiply_adds) == (1_584_047, 46_176_000)
     assert set(card.files) == {"glance.onnx", "best_model.keras"}
     assert card.recipe["training"]["validation_split"] == 0.3
     assert set(card.head_confidence) == {"ferplus"}
-    for confidence in (card.confidence, card.head_confidence["ferplus"]):
+    for confidence in (card.calibration, card.head_confidence["ferplus"]):
         assert 0.05 < confidence.temperature < 20
         assert confidence.coverage == 0.9
         assert 0 < confidence.abstain_below < 1

@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mien.card import Confidence, ModelCard
+from mien.card import Calibration, Head, ModelCard
 from mien.errors import ConfigError, InputError
 from mien.explain import cover
 from mien.train import nets
 from mien.train.gradcam import GradCam
-from mien.types import Crops
+from mien.types import EMOTIONS, Crops
 
-CARD = ModelCard(name="cells", version="0", confidence=Confidence(temperature=2.0))
+CARD = ModelCard(
+    name="cells",
+    version="0",
+    heads={"emotion": Head(EMOTIONS, Calibration(temperature=2.0))},
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from mien.card import Confidence, ModelCard, read_card, record_of, sha256_of, write_card
+from mien.card import Calibration, ModelCard, read_card, record_of, sha256_of, write_card
 from mien.data import FERPLUS_LABELS, Dataset
 from mien.errors import ConfigError, DataError, MienError, MissingExtra, ModelError
 from mien.runtime import Session, open_session
@@ -53,7 +53,7 @@ def write_network(path: Path, seed: int = 0) -> Path:
         name="small",
         version="0",
         heads=HEADS,
-        confidence=Confidence(temperature=1.5),
+        calibration=Calibration(temperature=1.5),
         files={path.name: record_of(path)},
         recipe={"training": training},
     )
@@ -195,7 +195,7 @@ def test_the_card_serves_all_forms(network: Path, written: Optimised) -> None:
 
     assert card == written.card
     assert set(card.files) == {"best_model.keras", *(f"small{form.ending}" for form in FORMS)}
-    assert card.confidence == Confidence(temperature=1.5)
+    assert card.calibration == Calibration(temperature=1.5)
     for name, record in card.files.items():
         path = network if name.endswith(".keras") else written.files[0].with_name(name)
         assert (record.sha256, record.size_bytes) == (sha256_of(path), path.stat().st_size)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mien.card import Confidence
+from mien.card import Calibration
 from mien.errors import ConfigError
 from mien.types import EMOTIONS, Box, Face, Point, Reading
 from mien.video.tracking import Tracker, TrackingRules, Tracks, expected, step
@@ -278,7 +278,7 @@ def test_smoothing_counts_time_not_frames() -> None:
 
 
 def test_smoothed_probabilities_follow_the_rules_of_the_card() -> None:
-    rules = TrackingRules(Confidence(set_threshold=0.2, abstain_below=0.6))
+    rules = TrackingRules(Calibration(set_threshold=0.2, abstain_below=0.6))
     sure, torn = np.zeros(7), np.zeros(7)
     sure[HAPPY], torn[HAPPY], torn[SAD] = 1.0, 0.52, 0.48
     times = np.arange(100) / 25

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.card import Confidence, ModelCard
+from mien.card import Calibration, Head, ModelCard
 from mien.errors import ModelError
 from mien.predictor import Predictor
 from mien.runtime import FakeSession
-from mien.types import Box, Crops, Face, Image, Logits, Point
+from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits, Point
 
 CARD = ModelCard(
     name="fake",
     version="1",
-    confidence=Confidence(set_threshold=0.05, abstain_below=0.5),
+    heads={"emotion": Head(EMOTIONS, Calibration(set_threshold=0.05, abstain_below=0.5))},
     metrics={"PublicTest + PrivateTest": {"accuracy": 0.7, "macro_f1": 0.68, "ece": 0.01}},
 )
 

@@ -83,7 +83,7 @@ def judge(
         columns = []
         for start in range(0, len(data.crops), _BATCH):
             batch = np.ascontiguousarray(data.crops[start : start + _BATCH])
-            logits = model.session(batch)
+            logits = model.session(batch)[model.card.default_head]
             if not np.isfinite(logits).all():
                 raise ModelError(f"{model.path} gave logits that are not finite numbers")
             columns.append(logits.argmax(axis=1))

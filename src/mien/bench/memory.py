@@ -100,7 +100,7 @@ def _answer(order: dict[str, Any]) -> Memory:
     before = peak_mb() or 0.0
     session = opener(Path(order["path"]), device=order["device"], threads=order["threads"])
     generator = np.random.default_rng(0)
-    crops = generator.integers(0, 256, (order["batch"], *session.card.input_hw, 1), np.uint8)
+    crops = generator.integers(0, 256, (order["batch"], *session.card.framing.size_hw, 1), np.uint8)
     session(crops[:1])
     first_s = time.time() - order["begun"]
     for _ in range(_CALLS):

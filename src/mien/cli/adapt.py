@@ -76,7 +76,7 @@ def adapt(
         if output.resolve() == model.resolve():
             raise ConfigError(f"{output} is the model to adapt: choose another name with -o")
         network, card = load_network(model)
-        cropper = FaceCropper(CenterFace(), card.geometry)
+        cropper = FaceCropper(CenterFace(), card.framing)
         judged = _labelled(labelled, folder_map, cropper, cropped=cropped) if labelled else None
         crops = _crops(folder, cropper, cropped=cropped)
         with bar("adapting") as progress:
@@ -170,7 +170,7 @@ def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> M
     print_comparison(comparison)
     typer.echo(verdict(comparison))
     fitted = fit_on_labelled(card, after, faces.emotion)
-    if fitted is card.confidence:
+    if fitted is card.calibration:
         typer.echo(
             f"the temperature was kept: fitting it takes {ENOUGH_LABELLED} labelled "
             f"faces, there are {len(faces)}"
@@ -178,6 +178,6 @@ def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> M
     else:
         typer.echo(
             f"temperature and thresholds were fitted on the {len(faces)} labelled faces: "
-            f"{card.confidence.temperature:.2f} became {fitted.temperature:.2f}"
+            f"{card.calibration.temperature:.2f} became {fitted.temperature:.2f}"
         )
     return replace(card, confidence=fitted)

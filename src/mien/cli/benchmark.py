@@ -196,7 +196,9 @@ def _timings(plan: _Plan, models: list[Model], stopped: Callable[[], bool]) -> l
 
     generator = np.random.default_rng(plan.seed)
     cases = [
-        Case(model.name, threads, session, random_crops(count, model.card.input_hw, generator))
+        Case(
+            model.name, threads, session, random_crops(count, model.card.framing.size_hw, generator)
+        )
         for model in models
         for count in plan.batches
         for threads, session in model.sessions.items()

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mien.boxes import iou, largest
+from mien.card import Framing
 from mien.faces import Detector, crop_faces
-from mien.types import Box, CropGeometry, Crops, Face, Image
+from mien.types import Box, Crops, Face, Image
 
 __all__ = ["FaceCropper", "middle_frame"]
 
@@ -19,10 +20,10 @@ _LEAST_OVERLAP = 0.25
 
 
 class FaceCropper:
-    """Finds faces and cuts them out by a model's geometry."""
+    """Finds faces and cuts them out by a model's framing."""
 
-    def __init__(self, detector: Detector, geometry: CropGeometry) -> None:
-        self._detector, self._geometry = detector, geometry
+    def __init__(self, detector: Detector, framing: Framing) -> None:
+        self._detector, self._framing = detector, framing
 
     def __call__(self, image: Image, box: Box | None = None) -> Crops:
         """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
@@ -34,12 +35,12 @@ class FaceCropper:
             best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
             near = best is not None and overlaps[best] >= _LEAST_OVERLAP
             chosen = (faces[best],) if best is not None and near else ()
-        return crop_faces(image, chosen, self._geometry)
+        return crop_faces(image, chosen, self._framing)
 
     def every(self, image: Image) -> Crops:
         """Return all faces of a picture, surest first; there may be none."""
         faces: tuple[Face, ...] = self._detector(image)
-        return crop_faces(image, faces, self._geometry)
+        return crop_faces(image, faces, self._framing)
 
 
 def middle_frame(path: Path) -> Image:

@@ -16,13 +16,11 @@ from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from mien.card import ModelCard
-    from mien.data import Dataset
     from mien.data.datasets import Faces, Listing
     from mien.evaluation.comparison import Comparison
     from mien.evaluation.evaluate import Result
     from mien.evaluation.groups import Grouping
     from mien.evaluation.report import Part
-    from mien.runtime import Session
     from mien.types import Logits
 
 __all__ = ["evaluate"]
@@ -156,15 +154,16 @@ def _on_fer2013(
     from mien.evaluation.cross_dataset import group_test_rows, groups_part
     from mien.evaluation.evaluate import evaluate as judge
     from mien.evaluation.report import PROTOCOL
+    from mien.runtime import open_session
 
     dataset = load_data(data, votes, skip_bad=skip_bad)
-    sessions = _sessions(model, dataset)
+    session = open_session(model)
     with bar("evaluating") as progress:
-        results = judge(sessions, dataset, flip=flip, on_crops=progress)
-    card = sessions[0].card
+        results = judge(session, dataset, flip=flip, on_crops=progress)
+    card = session.card
     if groups is None:
         return _Judged(card, PROTOCOL, results)
-    groupings = group_test_rows(sessions[0], dataset, groups)
+    groupings = group_test_rows(session, dataset, groups)
     return _Judged(card, PROTOCOL, results, groupings, [groups_part(groupings)])
 
 
@@ -198,7 +197,7 @@ def _on_dataset(
         )
     session = open_session(model)
     cross_dataset.check_labels(session.card)
-    cropper = FaceCropper(CenterFace(), session.card.geometry)
+    cropper = FaceCropper(CenterFace(), session.card.framing)
     with bar("finding faces") as progress:
         faces = collect(chosen.listing, cropper, middle_frame, skip_bad=bad, on_sample=progress)
     for line in faces.skipped:
@@ -234,19 +233,6 @@ def _with_adaptation(judged: _Judged, model: Path, before: Logits, title: str) -
         parts=[*judged.parts, adaptation_part(comparison)],
         comparison=comparison,
     )
-
-
-def _sessions(model: Path | None, dataset: Dataset) -> list[Session]:
-    """Open the model once for each head that the data can judge."""
-    from mien.runtime import open_session
-
-    first = open_session(model)
-    others = [
-        head
-        for head in list(first.card.heads)[1:]
-        if head != "ferplus" or dataset.votes is not None
-    ]
-    return [first, *(open_session(model, head=head) for head in others)]
 
 
 def _tell(judged: _Judged, output: Path | None, *, as_json: bool) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs_train
 from mien.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mien.data import Dataset
 
 __all__ = ["export"]
 
@@ -38,6 +41,12 @@ def export(
             metavar="DIR",
         ),
     ] = None,
+    weights_version: Annotated[
+        str,
+        typer.Option(
+            metavar="V", help="Version of these weights, in their card: a new one for each run."
+        ),
+    ] = "1",
     skip_bad: SkipBad = False,
 ) -> None:
     """Export a run: Keras file, ONNX graph, and a card with confidence and figures.
@@ -58,28 +67,26 @@ def export(
         raise ConfigError("nothing to export: name the folder of a RUN, or --hub DIR")
     with needs_train():
         if run is not None:
-            onnx = _export_run(run, data, votes, output, onnx, skip_bad=skip_bad)
+            dataset = load_data(data, votes, skip_bad=skip_bad)
+            onnx = _export_run(run, dataset, output, onnx, weights_version)
         if hub is not None:
             _lay_out(hub, output, onnx)
 
 
 def _export_run(
     run: Path,
-    data: Path | None,
-    votes: Path | None,
+    dataset: Dataset,
     output: Path,
     onnx: Path | None,
-    *,
-    skip_bad: bool,
+    version: str,
 ) -> Path:
-    """Write what a run came to, and return the graph's path."""
+    """Export a run and return the graph's path."""
     from mien.train.export import export_run
     from mien.train.recipes import load_recipe
 
     path = onnx or output / f"{load_recipe(run / 'recipe.yaml').model.architecture}.onnx"
-    dataset = load_data(data, votes, skip_bad=skip_bad)
     with bar("judging for the card") as progress:
-        exported = export_run(run, dataset, output, path, on_crops=progress)
+        exported = export_run(run, dataset, output, path, version=version, on_crops=progress)
     for file in exported.files:
         typer.echo(file)
     typer.echo(f"largest difference between the logits of graph and network: {exported.parity:.1e}")

@@ -200,7 +200,7 @@ class TerminalOutput:
             line = Text(f"    {label:<9} ")
             line.append(f"{_bar(share):<{_BAR_CELLS}}", colors[label])
             lines.append(line.append(f" {percent(share):>5}"))
-        coverage = percent(self._card.confidence.coverage)
+        coverage = percent(self._card.calibration.coverage)
         if len(reading.set) > 1:
             lines.append(Text(f"    {coverage} set: {', '.join(reading.set)}", "dim"))
         return lines

@@ -24,12 +24,13 @@ class Dataset:
 
     Attributes:
         crops: uint8 (N, 48, 48, 1), 0-255.
-        emotion: int64 (N,), column in :data:`mien.types.EMOTIONS`.
+        emotion: int64 (N,), column in ``labels``.
         split: str (N,), each one of :data:`SPLITS`.
         votes: float32 (N, 10) counts of FER+ votes over eight categories, unknown and
             no-face; ``None`` where FER+ was not joined.
         skipped: one line for every row or file that was left out as bad.
         names: str (N,), each row's file within its folder; ``None`` where rows have no file.
+        labels: what the columns of ``emotion`` stand for.
     """
 
     crops: Crops
@@ -38,6 +39,7 @@ class Dataset:
     votes: NDArray[np.float32] | None = None
     skipped: tuple[str, ...] = ()
     names: NDArray[np.str_] | None = None
+    labels: tuple[str, ...] = EMOTIONS
 
     def __len__(self) -> int:
         return len(self.emotion)
@@ -100,7 +102,7 @@ def hold_out(
         count = int(np.searchsorted(running, fraction * running[-1], side="right"))
         if fraction > 0 and not 0 < count < len(members):
             raise DataError(
-                f"cannot hold {fraction:.0%} of '{EMOTIONS[label]}' out: only "
+                f"cannot hold {fraction:.0%} of '{dataset.labels[label]}' out: only "
                 f"{len(members)} different images of it"
             )
         held[members[:count]] = True

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.calibration import fit_temperature
 from mien.card import ModelCard
-from mien.confidence import fit_temperature
 from mien.evaluation.resample import Counts, Figure, Judged, changes
 from mien.types import Logits
 
@@ -60,14 +60,14 @@ def compare(
         InputError: there is no face, or not one truth for each.
     """
     earlier, later = (
-        Judged(logits, truth, card.labels, card.confidence, people) for logits in (before, after)
+        Judged(logits, truth, card.labels, card.calibration, people) for logits in (before, after)
     )
     fitted_ece = None
     parts = np.random.default_rng(seed).permutation(len(truth)) % _FOLDS
     part = parts[Counts.of(later).units]  # a person is in one part alone
     if len(truth) >= ENOUGH_LABELLED and len(np.unique(part)) > 1:
         scaled = after / _cross_fitted(after, truth, part)[:, None]
-        level = replace(card.confidence, temperature=1.0)
+        level = replace(card.calibration, temperature=1.0)
         fitted_ece = _figures(Judged(scaled, truth, card.labels, level))["ece"]
     return Comparison(
         len(truth),

@@ -65,10 +65,11 @@ def judge_faces(
         ModelError: the model's first head does not give our seven emotions.
     """
     check_labels(session.card)
-    logits = classify(session, faces.crops, on_batch=on_crops)
+    head = session.card.default_head
+    logits = classify(session, faces.crops, on_batch=on_crops)[head]
     results = [judged(session.card, logits, faces.emotion, title)]
     if flip:
-        mirrored = classify(session, faces.crops[:, :, ::-1], on_batch=on_crops)
+        mirrored = classify(session, faces.crops[:, :, ::-1], on_batch=on_crops)[head]
         both = (logits + mirrored) / 2
         results.append(judged(session.card, both, faces.emotion, title, flip=True))
     return results, logits
@@ -96,7 +97,7 @@ def group_faces(
         DataError: the file is not as it should be.
     """
     read = Judged(
-        logits, faces.emotion, session.card.labels, session.card.confidence, faces.persons
+        logits, faces.emotion, session.card.labels, session.card.calibration, faces.persons
     )
     columns: dict[str, tuple[str, ...]] = dict(faces.groups)
     if groups is not None:
@@ -119,9 +120,9 @@ def group_test_rows(session: Session, dataset: Dataset, groups: Path) -> list[Gr
     tests = dataset.take(rows)
     names = None if tests.names is None else tests.names.tolist()
     columns = read_groups(groups, names, (rows + 1).tolist())
-    logits = classify(session, tests.crops)
     card = session.card
-    return _groupings(Judged(logits, tests.emotion, card.labels, card.confidence), columns)
+    logits = classify(session, tests.crops)[card.default_head]
+    return _groupings(Judged(logits, tests.emotion, card.labels, card.calibration), columns)
 
 
 def dataset_part(name: str, path: Path, listing: Listing, faces: Faces) -> Part:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.calibration import softmax
 from mien.card import ModelCard
-from mien.confidence import softmax
 from mien.data import Dataset, majority
 from mien.errors import DataError, ModelError
 from mien.evaluation.metrics import Curve, Scores, accuracy_coverage, reliability, score
@@ -27,6 +27,7 @@ __all__ = [
     "classify",
     "evaluate",
     "headline",
+    "heads_with_truth",
     "judged",
     "truth_of",
 ]
@@ -64,30 +65,35 @@ class Result:
 
 
 def evaluate(
-    sessions: Sequence[Session],
+    session: Session,
     dataset: Dataset,
     *,
     flip: bool = False,
     on_crops: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Result]:
-    """Judge each session's default head on every test split that the data has.
+    """Evaluate every head that the data has the truth of, on every test split that it has.
 
-    A head ``ferplus`` is judged against the majority of the FER+ votes, all others against
-    FER2013's labels.
+    The head ``ferplus`` is evaluated against the majority of the FER+ votes, heads with the
+    labels of the data set against its labels; the network runs once for all of them.
 
     Args:
-        sessions: one for each head.
-        flip: judge flip averaging besides.
+        flip: evaluate flip averaging, too.
         on_crops: called with (done, total) as crops are classified.
 
+    Returns:
+        The default head's results first.
+
     Raises:
-        DataError: there is no test row.
+        DataError: there is no test row, or the truth of no head.
         ModelError: the model gave something else than finite numbers.
     """
     rows = dataset.rows(*(name for names in TEST_SPLITS for name in names))
     if len(rows) == 0:
         raise DataError("the data has no test rows: expected PublicTest, PrivateTest or test/")
-    total = len(rows) * len(sessions) * (1 + flip)
+    heads = heads_with_truth(session.card, dataset)
+    if not heads:
+        raise DataError(_no_truth(session.card, dataset))
+    total = len(rows) * (1 + flip)
     done = 0
 
     def count(crops: int) -> None:
@@ -95,35 +101,46 @@ def evaluate(
         done += crops
         on_crops(done, total)
 
-    results: list[Result] = []
     tests = dataset.take(rows)
     seen = dataset.seen_in_training()[rows]
-    for session in sessions:
-        plain = classify(session, tests.crops, on_batch=count)
-        results += _judge(session, tests, seen, plain, flip=False)
-        if flip:
-            mirrored = classify(session, tests.crops[:, :, ::-1], on_batch=count)
-            results += _judge(session, tests, seen, (plain + mirrored) / 2, flip=True)
+    plain = classify(session, tests.crops, on_batch=count)
+    mirrored = classify(session, tests.crops[:, :, ::-1], on_batch=count) if flip else None
+    results: list[Result] = []
+    for head in heads:
+        results += _evaluate_head(session.card, head, tests, seen, plain[head], flip=False)
+        if mirrored is not None:
+            both = (plain[head] + mirrored[head]) / 2
+            results += _evaluate_head(session.card, head, tests, seen, both, flip=True)
     return results
 
 
 def classify(
     session: Session, crops: Crops, *, on_batch: Callable[[int], None] = lambda crops: None
-) -> Logits:
-    """Return the logits of any number of crops, a batch at a time.
+) -> dict[str, Logits]:
+    """Return the logits of any number of crops, by head; a batch at a time.
 
     Raises:
         ModelError: the model gave something else than finite numbers.
     """
-    logits = [session(crops[:0])]
+    parts = [session(crops[:0])]
     for start in range(0, len(crops), _BATCH):
         batch = np.ascontiguousarray(crops[start : start + _BATCH])
-        logits.append(session(batch))
+        parts.append(session(batch))
         on_batch(len(batch))
-    joined: Logits = np.concatenate(logits)
-    if not np.isfinite(joined).all():
+    logits = {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+    if not all(np.isfinite(each).all() for each in logits.values()):
         raise ModelError(f"{session.card.name} gave logits that are not finite numbers")
-    return joined
+    return logits
+
+
+def heads_with_truth(card: ModelCard, dataset: Dataset) -> list[str]:
+    """Return the heads that the data has the truth of, the default one first."""
+    names = sorted(card.heads, key=lambda name: name != card.default_head)
+    return [
+        name
+        for name in names
+        if (dataset.votes is not None if name == "ferplus" else _same_labels(card, name, dataset))
+    ]
 
 
 def judged(
@@ -132,23 +149,28 @@ def judged(
     truth: NDArray[np.int64],
     split: str,
     *,
+    head: str | None = None,
     unseen: bool = False,
     flip: bool = False,
 ) -> Result:
-    """Judge logits (N, C) of a card's default head against true columns (N,).
+    """Evaluate logits (N, C) of a head against true columns (N,).
+
+    Args:
+        head: the card's default one if ``None``.
 
     Raises:
         InputError: there is no row, or not one truth for each.
     """
-    head, confidence = next(iter(card.heads)), card.confidence
-    probabilities = softmax(logits, confidence.temperature)
+    name = card.default_head if head is None else head
+    labels, calibration = card.head(name).labels, card.head(name).calibration
+    probabilities = softmax(logits, calibration.temperature)
     return Result(
-        head,
-        card.labels,
+        name,
+        labels,
         split,
         unseen,
         flip,
-        score(logits, truth, card.labels, confidence),
+        score(logits, truth, labels, calibration),
         reliability(probabilities, truth),
         accuracy_coverage(probabilities, truth),
     )
@@ -204,11 +226,16 @@ def _figures(scores: Scores) -> dict[str, float]:
     }
 
 
-def _judge(
-    session: Session, tests: Dataset, seen: NDArray[np.bool_], logits: Logits, *, flip: bool
+def _evaluate_head(
+    card: ModelCard,
+    head: str,
+    tests: Dataset,
+    seen: NDArray[np.bool_],
+    logits: Logits,
+    *,
+    flip: bool,
 ) -> Iterator[Result]:
-    card = session.card
-    truth, usable = truth_of(next(iter(card.heads)), tests)
+    truth, usable = truth_of(head, tests)
     for splits in TEST_SPLITS:
         chosen = np.isin(tests.split, splits) & usable
         if not all((tests.split[chosen] == split).any() for split in splits):
@@ -216,5 +243,25 @@ def _judge(
         for unseen in (False, True):
             rows = chosen & ~seen if unseen else chosen
             if rows.any():
-                name = " + ".join(splits)
-                yield judged(card, logits[rows], truth[rows], name, unseen=unseen, flip=flip)
+                yield judged(
+                    card,
+                    logits[rows],
+                    truth[rows],
+                    " + ".join(splits),
+                    head=head,
+                    unseen=unseen,
+                    flip=flip,
+                )
+
+
+def _same_labels(card: ModelCard, head: str, dataset: Dataset) -> bool:
+    return card.head(head).labels == dataset.labels
+
+
+def _no_truth(card: ModelCard, dataset: Dataset) -> str:
+    if "ferplus" in card.heads:
+        return "the head 'ferplus' is evaluated by FER+ votes: give --votes fer2013new.csv"
+    return (
+        f"{card.name} reads {', '.join(card.labels)}, but the labels of the data are "
+        f"{', '.join(dataset.labels)}: name data with the model's labels"
+    )

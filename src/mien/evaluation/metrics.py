@@ -15,11 +15,15 @@ from sklearn.metrics import (
     confusion_matrix,
     log_loss,
     precision_recall_fscore_support,
-    top_k_accuracy_score,
 )
 
-from mien.card import Confidence
-from mien.confidence import calibration_bins, expected_calibration_error, softmax
+from mien.calibration import (
+    Probabilities,
+    calibration_bins,
+    expected_calibration_error,
+    softmax,
+)
+from mien.card import Calibration
 from mien.errors import InputError
 from mien.types import Logits
 
@@ -119,7 +123,9 @@ class Curve:
     weight: NDArray[np.float64]
 
 
-def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Confidence) -> Scores:
+def score(
+    logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Calibration
+) -> Scores:
     """Judge logits (N, C) against true columns (N,).
 
     Raises:
@@ -145,7 +151,7 @@ def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Co
         accuracy_interval=accuracy_interval(right),
         macro_f1=float(f1[support > 0].mean()),
         weighted_f1=float(np.average(f1, weights=support)),
-        top2_accuracy=float(top_k_accuracy_score(truth, probabilities, k=2, labels=columns)),
+        top2_accuracy=_top2_accuracy(probabilities, truth),
         nll=float(log_loss(truth, probabilities, labels=columns)),
         ece=expected_calibration_error(probabilities, truth),
         ece_by_chance=ece_by_chance(probabilities),
@@ -164,6 +170,14 @@ def score(logits: Logits, truth: _Truth, labels: tuple[str, ...], confidence: Co
             tuple(row) for row in confusion_matrix(truth, read, labels=columns).tolist()
         ),
     )
+
+
+def _top2_accuracy(probabilities: Probabilities, truth: _Truth) -> float:
+    """Return how often the truth is one of the two most probable labels; scikit-learn's
+    function refuses two labels.
+    """
+    two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return float((two == truth[:, None]).any(axis=1).mean())
 
 
 def accuracy_and_loss(logits: Logits, truth: _Truth) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence
-from mien.confidence import softmax
+from mien.calibration import softmax
+from mien.card import Calibration
 from mien.errors import InputError
 from mien.evaluation.metrics import Interval
 from mien.types import Logits
@@ -44,7 +44,7 @@ class Judged:
     logits: Logits
     truth: NDArray[np.int64]
     labels: tuple[str, ...]
-    confidence: Confidence
+    confidence: Calibration
     people: Sequence[str] = ()
 
 

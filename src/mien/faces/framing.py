@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Resampling, Transform, fromarray
 
+from mien.card import Framing
 from mien.faces.detector import require_rgb
-from mien.types import CROP_HW, CropGeometry, Crops, Face, Image, Point
+from mien.types import Crops, Face, Image, Point
 
 __all__ = ["FaceCrops", "crop_corners", "crop_faces", "thumbnail"]
 
@@ -39,7 +40,7 @@ class FaceCrops:
 def crop_faces(
     image: Image,
     faces: Sequence[Face],
-    geometry: CropGeometry,
+    framing: Framing,
     size_hw: tuple[int, int] | None = None,
 ) -> Crops:
     """Cut faces out of an RGB image as squares, in grey, at the network's size.
@@ -52,7 +53,7 @@ def crop_faces(
             form of it; the image's own if ``None``.
 
     Returns:
-        uint8 (N, 48, 48, 1) in the order of the faces, C-contiguous; N may be 0.
+        uint8 (N, h, w, 1) in the order of the faces, C-contiguous; N may be 0.
 
     Raises:
         InputError: the image is not uint8 (H, W, 3).
@@ -60,18 +61,18 @@ def crop_faces(
     require_rgb(image)
     full_h, full_w = size_hw or image.shape[:2]
     scale_xy = np.array([image.shape[1] / full_w, image.shape[0] / full_h])
-    crops = np.empty((len(faces), *CROP_HW, 1), np.uint8)
+    crops = np.empty((len(faces), *framing.size_hw, 1), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
-        crop[..., 0] = _cut(image, _square(face, geometry).scaled(scale_xy))
+        crop[..., 0] = _cut(image, _square(face, framing).scaled(scale_xy), framing.size_hw)
     return crops
 
 
-def crop_corners(face: Face, geometry: CropGeometry) -> tuple[Point, Point, Point, Point]:
+def crop_corners(face: Face, framing: Framing) -> tuple[Point, Point, Point, Point]:
     """Return where the corners of a face's crop lie in its image, and maybe outside of it.
 
     They are in the order of the upright crop: top left, top right, bottom right, bottom left.
     """
-    square = _square(face, geometry)
+    square = _square(face, framing)
     centre, x, y = square.centre, square.right / 2, square.down / 2
     corners = (centre - x - y, centre + x - y, centre + x + y, centre - x + y)
     top_left, top_right, bottom_right, bottom_left = (Point(*each.tolist()) for each in corners)
@@ -113,15 +114,16 @@ class _Square:
         return _Square(self.centre * by_xy, self.right * by_xy, self.down * by_xy)
 
 
-def _cut(image: Image, square: _Square) -> NDArray[np.uint8]:
-    """Return the square in grey (48, 48)."""
-    part, square = _around(image, square)
-    per_pixel = min(max(1, math.ceil(square.span / CROP_HW[0])), _MAX_SAMPLES)
-    samples = CROP_HW[0] * per_pixel
-    step_x, step_y = square.right / samples, square.down / samples
+def _cut(image: Image, square: _Square, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the square in grey, at a size (height, width)."""
+    height, width = size_hw
+    side = min(size_hw)
+    part, square = _around(image, square, side)
+    per_pixel = min(max(1, math.ceil(square.span / side)), _MAX_SAMPLES)
+    step_x, step_y = square.right / (width * per_pixel), square.down / (height * per_pixel)
     corner = square.centre - (square.right + square.down) / 2
     sampled = fromarray(part).transform(
-        (samples, samples),
+        (width * per_pixel, height * per_pixel),
         Transform.AFFINE,
         (step_x[0], step_y[0], corner[0], step_x[1], step_y[1], corner[1]),
         Resampling.BILINEAR,
@@ -129,17 +131,17 @@ def _cut(image: Image, square: _Square) -> NDArray[np.uint8]:
     return np.asarray(sampled.reduce(per_pixel))
 
 
-def _square(face: Face, geometry: CropGeometry) -> _Square:
+def _square(face: Face, framing: Framing) -> _Square:
     box, roll = face.box, _roll(face)
     side = max(box.w, box.h)
     right = np.array([math.cos(roll), math.sin(roll)])
     down = np.array([-right[1], right[0]])
-    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * geometry.shift_y
-    span = side * geometry.scale
+    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * framing.shift_y
+    span = side * framing.scale
     return _Square(centre, right * span, down * span)
 
 
-def _around(image: Image, square: _Square) -> tuple[NDArray[np.uint8], _Square]:
+def _around(image: Image, square: _Square, side_px: int) -> tuple[NDArray[np.uint8], _Square]:
     """Return what a square of any roll can touch, in grey, and the square in its pixels.
 
     Outside the image it is the nearest border pixels. A large square is shrunk to what is
@@ -153,7 +155,7 @@ def _around(image: Image, square: _Square) -> tuple[NDArray[np.uint8], _Square]:
     end = np.clip(np.ceil(centre + reach), start + 1, limits).astype(np.int64)
     grey = fromarray(image[start[1] : end[1], start[0] : end[0]]).convert("L")
 
-    shrink = max(1, int(square.span / (CROP_HW[0] * _MAX_SAMPLES)))
+    shrink = max(1, int(square.span / (side_px * _MAX_SAMPLES)))
     moved = _Square((centre - start) / shrink, square.right / shrink, square.down / shrink)
     reach = moved.span / math.sqrt(2) + 2
     inside = np.asarray(grey.reduce(shrink))

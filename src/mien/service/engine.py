@@ -131,7 +131,7 @@ class Engine:
 
     async def warm_up(self) -> None:
         """Read an empty picture and a few empty crops, so that no caller pays for it."""
-        height, width = self.card.input_hw
+        height, width = self.card.framing.size_hw
         image = np.full((480, 640, 3), 127, np.uint8)
         await self.on_thread(lambda: self.predictor.detect(self.predictor.open(image)))
         for count in (1, self._settings.batch_crops):

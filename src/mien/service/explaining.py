@@ -53,7 +53,7 @@ def add_explanations(
             "label": why.label,
             "probability": why.probability,
             "map": [[round(value, _DIGITS) for value in row] for row in why.heatmap.tolist()],
-            "corners": [list(point) for point in crop_corners(reading.face, card.geometry)],
+            "corners": [list(point) for point in crop_corners(reading.face, card.framing)],
             "region": region._asdict(),
             "probability_without": why.hidden,
         }

@@ -1,6 +1,7 @@
 """The Open Inference Protocol v2 on raw crops, so that KServe and Triton clients work.
 
-One input, ``crops``: UINT8 (N, 48, 48, 1), grey, 0-255. Two outputs: ``probabilities``,
+One input, ``crops``: UINT8 (N, h, w, 1), grey, 0-255, of the size in the metadata (48 x 48
+for mien's own model). Two outputs: ``probabilities``,
 calibrated, and ``logits``: FP32 (N, C), columns in the order of ``/model_info``'s labels.
 The binary tensor extension, which Triton's client uses by default, is understood.
 
@@ -64,9 +65,10 @@ async def ready(request: Request) -> dict[str, bool]:
 )
 async def model(request: Request, name: str) -> dict[str, Any]:
     """Describe the model's tensors."""
-    card = _engine(request, name).card
-    height, width = card.input_hw
-    columns = len(card.labels)
+    engine = _engine(request, name)
+    card = engine.card
+    height, width = card.framing.size_hw
+    columns = len(engine.predictor.labels)
     return {
         "name": card.name,
         "versions": [card.version],
@@ -143,7 +145,7 @@ async def _infer(engine: Engine, request: Request, body: bytes) -> Response:
         call = await engine.on_thread(lambda: _parse(body, header, engine.card))
         answers = await engine.classify(call.crops)
         arrays: dict[str, NDArray[Any]] = {
-            "logits": answers[next(iter(engine.card.heads))],
+            "logits": answers[engine.predictor.head],
             "probabilities": engine.predictor.probabilities(answers),
         }
         return await engine.on_thread(lambda: _answer(engine.card, call, arrays))
@@ -188,7 +190,7 @@ def _parse(body: bytes, header_length: str | None, card: ModelCard) -> _Call:
 
 
 def _crops(tensor: dict[str, Any], binary: bytes, card: ModelCard) -> Crops:
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     shape = [int(side) for side in tensor["shape"]]
     if tensor["name"] != "crops" or tensor["datatype"] != "UINT8":
         raise ValueError("expected one input 'crops' of datatype UINT8")

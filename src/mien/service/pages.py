@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from mien.card import ModelCard
+from mien.card import Calibration
 from mien.faces import smallest_face_of
 from mien.palette import colors_of
 from mien.runtime import default_model
@@ -129,7 +130,8 @@ async def docs(request: Request) -> Response:
 @router.api_route("/model", methods=["GET", "HEAD"])
 async def model_page(request: Request) -> Response:
     """The model card for people."""
-    card = services_of(request).running_engine().card
+    predictor = services_of(request).running_engine().predictor
+    card = predictor.card
     sections = {
         "For": card.intended_use,
         "Not for": card.prohibited_use,
@@ -139,7 +141,12 @@ async def model_page(request: Request) -> Response:
     }
     known = [name for name in _MEASURES if any(name in row for row in card.metrics.values())]
     measures = {name: _MEASURES[name] for name in known}
-    values = {"card": card, "sections": sections.items(), "measures": measures}
+    values = {
+        "card": card,
+        "labels": predictor.labels,
+        "sections": sections.items(),
+        "measures": measures,
+    }
     return _html(request, "model", "/model", _PAGE_HEADERS, **values)
 
 
@@ -155,14 +162,14 @@ async def sample(name: str) -> Response:
 @router.get("/local/settings.json")
 async def local_settings(request: Request) -> dict[str, Any]:
     """What the networks in the browser need besides their weights."""
-    card = services_of(request).running_engine().card
+    predictor = services_of(request).running_engine().predictor
     return {
         "runtime": all((static_folder() / "vendor" / name).is_file() for name in RUNTIME_FILES),
         "model": _model_path(request) is not None,
-        "head": next(iter(card.heads)),
-        "labels": list(card.labels),
-        "geometry": card.to_dict()["geometry"],
-        "confidence": card.to_dict()["confidence"],
+        "head": predictor.head,
+        "labels": list(predictor.labels),
+        "geometry": asdict(predictor.card.framing),
+        "confidence": asdict(predictor.calibration),
     }
 
 
@@ -198,14 +205,15 @@ def _model_name(request: Request) -> str:
 
 def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
     services = services_of(request)
-    card = services.engine.card if services.engine else ModelCard(name="", version="")
+    predictor = services.engine.predictor if services.engine else None
+    calibration = predictor.calibration if predictor else Calibration()
     settings = {
         "mode": mode,
-        "labels": colors_of(card.labels),
+        "labels": colors_of(predictor.labels if predictor else ()),
         "needsKey": services.access.needs_key,
         "imageBytes": services.settings.image_bytes,
-        "coverage": card.confidence.coverage,
-        "abstainBelow": card.confidence.abstain_below,
+        "coverage": calibration.coverage,
+        "abstainBelow": calibration.abstain_below,
         "smallestFace": _smallest_face(services.engine),
     }
     here = "/local" if mode == "local" else "/"

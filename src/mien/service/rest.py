@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from mien.card import ModelCard
 from mien.errors import ImageError
 from mien.explain import Explanation
 from mien.images import decode, encode, probe
+from mien.predictor import Predictor
 from mien.service.body import read_body, read_files
 from mien.service.deps import Services, check_access, services_of, unless_gone, within
 from mien.service.engine import Engine, Outcome
@@ -214,17 +214,22 @@ async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> l
 )
 async def model_info(request: Request) -> Response:
     """Tell what the model is, how well it reads, on what, and what it must not be used for."""
-    return JSONResponse(describe(services_of(request).running_engine().card))
+    return JSONResponse(describe(services_of(request).running_engine().predictor))
 
 
-def describe(card: ModelCard) -> dict[str, Any]:
-    """Return the card as ``/model_info`` and the pages show it."""
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """Return the card, and the head that is read, as ``/model_info`` and the pages show it."""
+    card = predictor.card
     content = card.to_dict()
-    height, width = card.input_hw
+    height, width = card.framing.size_hw
     shown = {name: content[name] for name in ModelInfo.model_fields if name in content}
     return {
         **shown,
-        "labels": list(card.labels),
+        "labels": list(predictor.labels),
+        "heads": {name: list(head.labels) for name, head in card.heads.items()},
+        "head": predictor.head,
+        "confidence": asdict(predictor.calibration),
+        "geometry": {"scale": card.framing.scale, "shift_y": card.framing.shift_y},
         "input": {"shape": ["N", height, width, 1], "dtype": "uint8", "content": "grey, 0-255"},
         "notice": list(NOTICE),
     }
@@ -254,7 +259,7 @@ def _draw(
     with engine.timed("encode"):
         faces = [reading.face for reading in outcome.readings[: len(explanations)]]
         image = decode(data) if outcome.picture.scale_xy != (1, 1) else outcome.picture.pixels
-        ground = lay_over(image, faces, explanations, engine.card.geometry)
+        ground = lay_over(image, faces, explanations, engine.card.framing)
         drawn = annotate(ground, outcome.readings)
         return encode(drawn, "jpeg" if kind == "jpeg" else "png")
 

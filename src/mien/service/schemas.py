@@ -47,7 +47,7 @@ class ExplanationShape(_Shape):
     label: str = Field(description="the expression that is explained: the most probable one")
     probability: float = Field(description="of the label")
     map: list[list[float]] = Field(
-        description="48 rows of 48 places of the crop: by how much the probability falls on "
+        description="rows of the crop, of as many places: by how much the probability falls on "
         "average while the place is hidden, -1 to 1; above 0 the reading rests on it"
     )
     corners: list[tuple[float, float]] = Field(
@@ -160,7 +160,10 @@ class ModelInfo(_Shape):
     name: str
     version: str
     labels: list[str] = Field(examples=[_LABELS])
-    heads: dict[str, list[str]] = Field(examples=[{"emotion": _LABELS}])
+    heads: dict[str, list[str]] = Field(
+        description="labels by head", examples=[{"emotion": _LABELS}]
+    )
+    head: str = Field(description="the one that readings come from", examples=["emotion"])
     input: dict[str, Any] = Field(
         examples=[{"shape": ["N", 48, 48, 1], "dtype": "uint8", "content": "grey, 0-255"}]
     )

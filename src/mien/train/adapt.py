@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence, ModelCard, record_of, write_card
-from mien.confidence import fit_confidence
+from mien.calibration import fit_calibration
+from mien.card import Calibration, ModelCard, record_of, write_card
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation.comparison import ENOUGH_LABELLED
 from mien.evaluation.evaluate import classify
@@ -160,15 +160,15 @@ def cross_adapted(
     return logits
 
 
-def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -> Confidence:
+def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -> Calibration:
     """Return the confidence of the adapted model: fitted, if there are labels enough.
 
     Without labels nothing says how often the model is right on new faces, and no temperature
     can be found; the old one is kept, as it is with fewer than :data:`ENOUGH_LABELLED`.
     """
     if len(truth) < ENOUGH_LABELLED:
-        return card.confidence
-    return fit_confidence(logits, truth, coverage=card.confidence.coverage)
+        return card.calibration
+    return fit_calibration(logits, truth, coverage=card.calibration.coverage)
 
 
 def write_adapted(

@@ -28,8 +28,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from mien.calibration import softmax
 from mien.card import sha256_of
-from mien.confidence import softmax
 from mien.data import Dataset
 from mien.errors import ConfigError
 from mien.files import atomic_write
@@ -104,7 +104,7 @@ class Watching:
                 )
             model, card = load_network(path)
             temperatures = {
-                head: card.with_head(head).confidence.temperature
+                head: card.head(head).calibration.temperature
                 for head in heads
                 if head in card.heads
             }
@@ -177,25 +177,23 @@ def _answers(
     place: tuple[int, int],
 ) -> Targets:
     """Ask one teacher, or find what it answered before."""
-    sessions = {"emotion": open_session(teacher)}
-    for head in sessions["emotion"].card.heads:
-        sessions[head] = open_session(teacher, head=head)
-    sessions = {head: session for head, session in sessions.items() if head in heads}
+    session = open_session(teacher)
+    common = [head for head in heads if head in session.card.heads]
     key = hashlib.blake2b(
-        f"{sha256_of(teacher)} {dataset.fingerprint()} {sorted(sessions)}".encode(), digest_size=16
+        f"{sha256_of(teacher)} {dataset.fingerprint()} {sorted(common)}".encode(), digest_size=16
     ).hexdigest()
     cached = (cache_dir or Path(platformdirs.user_cache_dir("mien"))) / f"teacher-{key}.npz"
     with contextlib.suppress(OSError, ValueError), np.load(cached) as arrays:
         return dict(arrays)
     index, count = place
     steps = range(0, len(dataset), _BATCH)
-    parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in sessions}
+    parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in common}
     for step, start in enumerate(steps):
         crops = dataset.crops[start : start + _BATCH]
-        for head, session in sessions.items():
-            mirrored = np.ascontiguousarray(crops[:, :, ::-1])
-            temperature = session.card.confidence.temperature
-            both = softmax(session(crops), temperature) + softmax(session(mirrored), temperature)
+        plain, mirrored = session(crops), session(np.ascontiguousarray(crops[:, :, ::-1]))
+        for head in common:
+            temperature = session.card.head(head).calibration.temperature
+            both = softmax(plain[head], temperature) + softmax(mirrored[head], temperature)
             parts[head].append((both / 2).astype(np.float32))
         progress(index * len(steps) + step + 1, count * len(steps))
     answers = {head: np.concatenate(found) for head, found in parts.items()}

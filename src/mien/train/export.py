@@ -20,25 +20,24 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-import mien
-from mien.card import Confidence, ModelCard, record_of, write_card
-from mien.confidence import fit_confidence
+from mien.calibration import fit_calibration
+from mien.card import Framing, Head, ModelCard, record_of, write_card
 from mien.data import FERPLUS_LABELS, Dataset, hold_out
 from mien.errors import ConfigError, ModelError
-from mien.evaluation.evaluate import card_metrics, classify, evaluate, truth_of
+from mien.evaluation.evaluate import card_metrics, classify, evaluate, heads_with_truth, truth_of
 from mien.files import atomic_write
 from mien.notice import INTENDED_USE, PROHIBITED_USE
-from mien.runtime import OnnxSession, Session
+from mien.runtime import OnnxSession
 from mien.train import nets
 from mien.train.onnx_graph import write_onnx
 from mien.train.recipes import Recipe, load_recipe
 from mien.train.runs import Origins, check_same_data, read_origins, trained_model
-from mien.types import EMOTIONS, CropGeometry, Crops, Logits
+from mien.types import EMOTIONS, Crops
 
-__all__ = ["GEOMETRY", "Exported", "export_run", "parity"]
+__all__ = ["FRAMING", "Exported", "export_run", "parity"]
 
 #: How CenterFace's box lies in FER2013's frame: ``scripts/measure_crop_geometry.py``.
-GEOMETRY = CropGeometry(scale=1.07, shift_y=-0.02)
+FRAMING = Framing(scale=1.07, shift_y=-0.02)
 
 #: Largest difference between the logits of two forms of one network.
 TOLERANCE = 1e-4
@@ -62,7 +61,8 @@ def export_run(
     models_dir: Path,
     onnx_path: Path,
     *,
-    geometry: CropGeometry = GEOMETRY,
+    version: str = "1",
+    framing: Framing = FRAMING,
     on_crops: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
     """Export a run, fit its confidence on its held-out rows and judge it on the test splits.
@@ -72,6 +72,7 @@ def export_run(
             by the recipe's ``validation_split`` and ``seed``.
         models_dir: where the Keras file, its card and the architecture go.
         onnx_path: ``<name>.onnx``; its card goes beside it. The name is the model's name.
+        version: of these weights, in their card: another one for each run of a name.
         on_crops: called with (done, total) while the test splits are judged.
 
     Raises:
@@ -86,7 +87,7 @@ def export_run(
         raise ConfigError("the run held no rows out (validation_split is 0): nothing to fit on")
     model = trained_model(run_dir)
     logits_model = nets.logits_of(model)
-    card = _card(onnx_path.stem, recipe, model, geometry, read_origins(run_dir))
+    card = _card(onnx_path.stem, version, recipe, model, framing, read_origins(run_dir))
 
     with atomic_write(onnx_path) as temporary:
         write_onnx(logits_model, temporary)
@@ -116,12 +117,12 @@ def parity(logits_model: keras.Model, onnx_path: Path, card: ModelCard, crops: C
         ModelError: it is above :data:`TOLERANCE`.
     """
     generator = np.random.default_rng(0)
-    noise = generator.integers(0, 256, (64, *card.input_hw, 1), np.uint8)
+    noise = generator.integers(0, 256, (64, *card.framing.size_hw, 1), np.uint8)
     probe = np.concatenate([noise, np.zeros_like(noise[:1]), np.full_like(noise[:1], 255), crops])
     expected = logits_model.predict_on_batch(probe.astype(np.float32))
     distance = max(
-        float(np.abs(expected[head] - OnnxSession(onnx_path, card.with_head(head))(probe)).max())
-        for head in card.heads
+        float(np.abs(expected[head] - logits).max())
+        for head, logits in OnnxSession(onnx_path, card)(probe).items()
     )
     if not distance <= TOLERANCE:
         raise ModelError(
@@ -133,19 +134,20 @@ def parity(logits_model: keras.Model, onnx_path: Path, card: ModelCard, crops: C
 
 def _card(
     name: str,
+    version: str,
     recipe: Recipe,
     model: keras.Model,
-    geometry: CropGeometry,
+    framing: Framing,
     origins: Origins,
 ) -> ModelCard:
     cost = nets.summarise(model)
-    heads = {head: HEAD_LABELS[head] for head in nets.logits_of(model).output}
+    heads = {head: Head(HEAD_LABELS[head]) for head in nets.logits_of(model).output}
     voted = " and FER+ votes" if recipe.training.ferplus_weight > 0 and "ferplus" in heads else ""
     return ModelCard(
         name=name,
-        version=mien.__version__,
+        version=version,
         heads=heads,
-        geometry=geometry,
+        framing=framing,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         data=f"FER2013's Training split{voted}",
@@ -175,20 +177,14 @@ def _judged(
     held_out: NDArray[np.int64],
     on_crops: Callable[[int, int], None],
 ) -> ModelCard:
-    """Return the card with its confidence fitted and its figures filled in."""
-    heads = [head for head in card.heads if head != "ferplus" or dataset.votes is not None]
+    """Return the card with its calibration fitted and its figures filled in."""
     rows = dataset.take(held_out)
-    fitted = {
-        head: _fit(OnnxSession(onnx_path, card.with_head(head)), head, rows) for head in heads
-    }
-    first = next(iter(card.heads))
-    calibrated = replace(card, confidence=fitted.pop(first), head_confidence=fitted)
-    sessions: list[Session] = [OnnxSession(onnx_path, calibrated.with_head(head)) for head in heads]
-    results = evaluate(sessions, dataset, flip=True, on_crops=on_crops)
+    logits = classify(OnnxSession(onnx_path, card), rows.crops)
+    heads = dict(card.heads)
+    for name in heads_with_truth(card, dataset):
+        truth, usable = truth_of(name, rows)
+        fitted = fit_calibration(logits[name][usable], truth[usable])
+        heads[name] = replace(heads[name], calibration=fitted)
+    calibrated = replace(card, heads=heads)
+    results = evaluate(OnnxSession(onnx_path, calibrated), dataset, flip=True, on_crops=on_crops)
     return replace(calibrated, metrics=card_metrics(results))
-
-
-def _fit(session: Session, head: str, rows: Dataset) -> Confidence:
-    truth, usable = truth_of(head, rows)
-    logits: Logits = classify(session, rows.crops[usable])
-    return fit_confidence(logits, truth[usable])

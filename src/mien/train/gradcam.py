@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
+from mien.calibration import softmax
 from mien.card import ModelCard
-from mien.confidence import softmax
 from mien.errors import ConfigError
 from mien.explain import Explanation, Heatmap, column_of, cover, region_of
 from mien.runtime import check_crops
@@ -33,14 +33,22 @@ class GradCam:
 
     Args:
         model: of :mod:`mien.train.nets`' form.
-        card: its card; the default head is explained.
+        card: its card.
+        head: the head that is explained; the card's default one if ``None``.
         layer: whose feature maps are weighed; the last that has any if ``None``.
 
     Raises:
         ConfigError: there is no such layer, or Keras runs on another back end.
     """
 
-    def __init__(self, model: keras.Model, card: ModelCard, layer: str | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        card: ModelCard,
+        layer: str | None = None,
+        *,
+        head: str | None = None,
+    ) -> None:
         if keras.backend.backend() not in _BACK_ENDS:
             raise ConfigError(
                 f"Grad-CAM needs Keras on {' or '.join(_BACK_ENDS)}, not on "
@@ -48,14 +56,15 @@ class GradCam:
             )
         self.card = card
         self.layer = _last(model) if layer is None else _named(model, layer)
-        head = next(iter(card.heads))
-        outputs = [self.layer.output, logits_of(model).output[head]]
+        self._head = card.head(head)
+        name = card.default_head if head is None else head
+        outputs = [self.layer.output, logits_of(model).output[name]]
         self._model = keras.Model(model.input, outputs)
 
     def __call__(self, crops: Crops, label: str | None = None) -> tuple[Explanation, ...]:
         """Explain the label of each crop; see :func:`mien.explain.explain`."""
         check_crops(crops, self.card)
-        column = None if label is None else column_of(label, self.card)
+        column = None if label is None else column_of(label, self.card.name, self._head.labels)
         return tuple(self._explain(crops[at : at + 1], column) for at in range(len(crops)))
 
     def _explain(self, crop: Crops, column: int | None) -> Explanation:
@@ -66,12 +75,12 @@ class GradCam:
         region = region_of(heatmap)
         hidden = self._shares(cover(crop, region))[column]
         return Explanation(
-            self.card.labels[column], float(shares[column]), heatmap, region, float(hidden)
+            self._head.labels[column], float(shares[column]), heatmap, region, float(hidden)
         )
 
     def _shares(self, crop: Crops) -> NDArray[np.float64]:
         logits = self._model.predict_on_batch(crop.astype(np.float32))[1]
-        return softmax(np.asarray(logits, np.float32), self.card.confidence.temperature)[0]
+        return softmax(np.asarray(logits, np.float32), self._head.calibration.temperature)[0]
 
 
 def _heatmap(

@@ -90,8 +90,8 @@ def config_of(card: ModelCard) -> dict[str, Any]:
         "architectures": [card.recipe.get("model", {}).get("architecture", card.name)],
         "id2label": {str(index): label for index, label in enumerate(card.labels)},
         "label2id": {label: index for index, label in enumerate(card.labels)},
-        "heads": {head: list(labels) for head, labels in card.heads.items()},
-        "image_size": list(card.input_hw),
+        "heads": {name: list(head.labels) for name, head in card.heads.items()},
+        "image_size": list(card.framing.size_hw),
         "num_channels": 1,
         "pixel_range": [0, 255],
         "mien_version": metadata.version("mien"),
@@ -130,7 +130,7 @@ def _readme(card: ModelCard) -> str:
         version=card.version,
         parameters=f"{card.parameters / 1e6:.2f} M",
         multiply_adds=f"{card.multiply_adds / 1e6:.1f} M",
-        size="x".join(map(str, card.input_hw)),
+        size="x".join(map(str, card.framing.size_hw)),
         labels=", ".join(card.labels),
         heads=_heads(card),
         files=_files(card.files),
@@ -140,11 +140,11 @@ def _readme(card: ModelCard) -> str:
         data=card.data,
         protocol=card.protocol,
         figures=_figures(card),
-        temperature=f"{card.confidence.temperature:.3f}",
-        coverage=percent(card.confidence.coverage),
-        abstain=f"{card.confidence.abstain_below:.2f}",
-        scale=card.geometry.scale,
-        shift=card.geometry.shift_y,
+        temperature=f"{card.calibration.temperature:.3f}",
+        coverage=percent(card.calibration.coverage),
+        abstain=f"{card.calibration.abstain_below:.2f}",
+        scale=card.framing.scale,
+        shift=card.framing.shift_y,
     )
     front = yaml.safe_dump(_front_matter(card), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}"
@@ -177,7 +177,8 @@ def _result(split: str, figures: Mapping[str, float]) -> dict[str, Any]:
 
 def _heads(card: ModelCard) -> str:
     return "\n".join(
-        f"* `{head}` ({len(labels)}): {', '.join(labels)}" for head, labels in card.heads.items()
+        f"* `{name}` ({len(head.labels)}): {', '.join(head.labels)}"
+        for name, head in card.heads.items()
     )
 
 

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from mien.confidence import softmax
+from mien.calibration import softmax
 from mien.data import Dataset
 from mien.errors import ConfigError
 from mien.types import EMOTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,26 +69,27 @@ class KerasSession:
         """Make a session over a network in memory; it sees changes of the weights.
 
         Raises:
-            ModelError: the network has no layer for the card's default head.
+            ModelError: the network has no layer for a head of the card.
         """
         from mien.train.nets import logits_of
 
         self.card = card
-        self._head = next(iter(card.heads))
         self._model = logits_of(network)
-        if self._head not in self._model.output:
-            raise ModelError(
-                f"the network '{network.name}' has no layer '{self._head}_logits', which its "
-                "card names"
-            )
+        for head in card.heads:
+            if head not in self._model.output:
+                raise ModelError(
+                    f"the network '{network.name}' has no layer '{head}_logits', which its "
+                    "card names"
+                )
 
-    def __call__(self, crops: Crops) -> Logits:
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
         """Return logits; see :class:`mien.runtime.Session`."""
         check_crops(crops, self.card)
+        heads = self.card.heads.items()
         if len(crops) == 0:
-            return np.empty((0, len(self.card.labels)), np.float32)
-        logits = self._model.predict_on_batch(crops.astype(np.float32))[self._head]
-        return np.asarray(logits, np.float32)
+            return {name: np.empty((0, len(head.labels)), np.float32) for name, head in heads}
+        logits = self._model.predict_on_batch(crops.astype(np.float32))
+        return {name: np.asarray(logits[name], np.float32) for name, _ in heads}
 
     def weights(self) -> dict[str, list[NDArray[np.float32]]]:
         """Return copies of the weights by the name of their layer."""

@@ -1,6 +1,6 @@
 """Identities over the frames of a video, and probabilities that hold still.
 
-    rules = TrackingRules(card.confidence)
+    rules = TrackingRules(card.calibration)
     tracker = Tracker(rules)                      # one per video, camera or socket
     readings = tracker.follow(readings, time_s)   # of one frame: with identities, smoothed
 
@@ -28,8 +28,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from mien.card import Confidence
-from mien.confidence import prediction_set
+from mien.calibration import prediction_set
+from mien.card import Calibration
 from mien.errors import ConfigError, MissingExtra
 from mien.types import Box, Face, Point, Reading
 
@@ -52,7 +52,7 @@ _QUICK_S = 0.1
 _SAME, _OTHER = 0.2, 0.5  # half the summed difference of two readings: noise, a real change
 
 _Shares: TypeAlias = tuple[float, ...]
-_UNCALIBRATED = Confidence()
+_UNCALIBRATED = Calibration()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class TrackingRules:
         ConfigError: a time is negative or not finite.
     """
 
-    confidence: Confidence = _UNCALIBRATED
+    confidence: Calibration = _UNCALIBRATED
     smooth_s: float = 0.6
     forget_s: float = 2.0
 
@@ -277,7 +277,7 @@ def _towards(old: _Shares, new: _Shares, part: float) -> _Shares:
     return tuple(a + (b - a) * part for a, b in zip(old, new, strict=True))
 
 
-def _shown(reading: Reading, track: Track, confidence: Confidence) -> Reading:
+def _shown(reading: Reading, track: Track, confidence: Calibration) -> Reading:
     shares = track.steady
     return replace(
         reading,

@@ -32,7 +32,7 @@ class Kept:
 
     Attributes:
         photo: a JPEG of at most 1600 pixels a side with nothing drawn on it.
-        crops: uint8 (N, 48, 48, 1), of each reading.
+        crops: uint8 (N, h, w, 1), of each reading.
     """
 
     photo: bytes

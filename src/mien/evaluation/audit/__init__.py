@@ -22,8 +22,8 @@ from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
+from mien.calibration import Probabilities, softmax
 from mien.card import ModelCard
-from mien.confidence import Probabilities, softmax
 from mien.data import FERPLUS_LABELS, Dataset, hold_out, majority
 from mien.data.duplicates import exact_groups, near_groups
 from mien.errors import DataError, ModelError
@@ -147,8 +147,8 @@ def audit(
         done += crops
         on_crops(done, total)
 
-    logits = classify(session, dataset.crops, on_batch=count)
-    probabilities = softmax(logits, session.card.confidence.temperature)
+    logits = classify(session, dataset.crops, on_batch=count)[session.card.default_head]
+    probabilities = softmax(logits, session.card.calibration.temperature)
     verdict = None if dataset.votes is None else verdicts(dataset.votes)
     blank = np.asarray(dataset.crops.std(axis=(1, 2, 3)) < _FLAT)
     exact = exact_groups(dataset.crops)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mien.calibration import Probabilities
 from mien.card import FileRecord, ModelCard, read_card, record_of, sha256_of, write_card
-from mien.confidence import Probabilities
 from mien.data import Dataset
 from mien.errors import ConfigError, DataError, MissingExtra, ModelError
 from mien.evaluation.evaluate import TEST_SPLITS, card_metrics, evaluate
@@ -118,23 +118,19 @@ class _Network:
         self.stem = re.sub(r"[^\w-]+", "-", card.name)
         self.probe: Probe = generated_probe() if dataset is None else held_out_probe(card, dataset)
         self._path, self._dataset = path, dataset
-        self._sessions: list[Session] = [
-            KerasSession(model, card.with_head(head)) for head in card.heads
-        ]
-        self._answers: list[Probabilities] = [
-            answers(session, self.probe) for session in self._sessions
-        ]
+        self._session: Session = KerasSession(model, card)
+        self._answers = answers(self._session, self.probe)
 
-    def opened(self, path: Path) -> list[Session]:
-        """Open a form of the network once for each head."""
+    def opened(self, path: Path) -> Session:
+        """Open a form of the network."""
         kind = OnnxSession if path.suffix == ".onnx" else LiteRtSession
-        return [kind(path, session.card) for session in self._sessions]
+        return kind(path, self._session.card)
 
     def check(self, path: Path) -> list[Check]:
-        """Compare each head of a form with the network's."""
-        return self._compare([answers(session, self.probe) for session in self.opened(path)])
+        """Compare each head of a form with the network's, the default one first."""
+        return self._compare(answers(self.opened(path), self.probe))
 
-    def metrics(self, checks: list[Check], sessions: list[Session]) -> dict[str, dict[str, float]]:
+    def metrics(self, checks: list[Check], session: Session) -> dict[str, dict[str, float]]:
         """Return the checks and the figures on the test splits, as a card holds them."""
         metrics = {
             " ".join([*([check.head] if number else []), self.probe.name]): check.figures()
@@ -142,25 +138,22 @@ class _Network:
         }
         if self._dataset is None or not len(self._dataset.rows(*_TESTS)):
             return metrics
-        judged = [each for each in sessions if next(iter(each.card.heads)) in self.probe.truths]
-        for split, figures in card_metrics(evaluate(judged, self._dataset)).items():
+        for split, figures in card_metrics(evaluate(session, self._dataset)).items():
             metrics[split] = {name: figures[name] for name in _KEPT if name in figures}
         return metrics
 
     def family_card(self, records: dict[str, FileRecord], output_dir: Path) -> ModelCard:
         """Return the card of the Keras file, these forms, and earlier ones in the folder."""
-        metrics = self.metrics(self._compare(self._answers), self._sessions)
+        metrics = self.metrics(self._compare(self._answers), self._session)
         files = {self._path.name: replace(record_of(self._path), metrics=metrics)}
-        card = replace(self._sessions[0].card, files=files)
+        card = replace(self._session.card, files=files)
         earlier = dict(_earlier(output_dir / f"{self.stem}.card.json", card))
         return replace(card, files={**files, **earlier, **records})
 
-    def _compare(self, given: list[Probabilities]) -> list[Check]:
-        heads = [next(iter(session.card.heads)) for session in self._sessions]
-        return [
-            compare(head, expected, each, self.probe)
-            for head, expected, each in zip(heads, self._answers, given, strict=True)
-        ]
+    def _compare(self, given: Mapping[str, Probabilities]) -> list[Check]:
+        default = self._session.card.default_head
+        heads = sorted(self._answers, key=lambda head: head != default)
+        return [compare(head, self._answers[head], given[head], self.probe) for head in heads]
 
 
 _TESTS = tuple(dict.fromkeys(split for splits in TEST_SPLITS for split in splits))

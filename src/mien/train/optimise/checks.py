@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.calibration import Probabilities, softmax
 from mien.card import ModelCard
-from mien.confidence import Probabilities, softmax
 from mien.data import Dataset, hold_out
-from mien.evaluation.evaluate import classify, truth_of
+from mien.evaluation.evaluate import classify, heads_with_truth, truth_of
 from mien.runtime import Session
 from mien.train.optimise.forms import Form
 from mien.types import CROP_HW, Crops
@@ -102,7 +102,7 @@ def held_out_probe(card: ModelCard, dataset: Dataset) -> Probe:
     order = held_out[np.argsort(dataset.emotion[held_out], kind="stable")]
     calibrates = np.arange(len(order)) % _CALIBRATION_EVERY == 0
     judges = dataset.take(np.sort(order[~calibrates]))
-    heads = [head for head in card.heads if head != "ferplus" or dataset.votes is not None]
+    heads = heads_with_truth(card, dataset)
     return Probe(
         "held-out",
         judges.crops,
@@ -122,9 +122,12 @@ def generated_probe() -> Probe:
     return Probe("generated", pixels, pixels[:0])
 
 
-def answers(session: Session, probe: Probe) -> Probabilities:
-    """Return what a session's default head says of the crops, calibrated by its card."""
-    return softmax(classify(session, probe.crops), session.card.confidence.temperature)
+def answers(session: Session, probe: Probe) -> dict[str, Probabilities]:
+    """Return the probabilities of every head for the crops, calibrated by the card."""
+    return {
+        head: softmax(logits, session.card.head(head).calibration.temperature)
+        for head, logits in classify(session, probe.crops).items()
+    }
 
 
 def compare(head: str, expected: Probabilities, given: Probabilities, probe: Probe) -> Check:

@@ -44,7 +44,7 @@ def as_markdown(card: ModelCard) -> str:
     lines = [f"| {' | '.join(row)} |" for row in (COLUMNS, ruler, *table_rows(card))]
     first = next(iter(card.files.values()))
     notes = _NOTES.format(
-        head=next(iter(card.heads)),
+        head=card.default_head,
         test=_widest(first, _TESTS) or "the test splits",
         probe=_widest(first, _PROBES),
         card=f"{card.name}.card.json",

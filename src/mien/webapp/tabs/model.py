@@ -33,7 +33,7 @@ def show(card: ModelCard, model: Path | None) -> None:
         st.success(f"**For:** {card.intended_use or INTENDED_USE}", icon=":material/check_circle:")
         st.error(f"**Not for:** {card.prohibited_use or PROHIBITED_USE}", icon=":material/block:")
     report = find_report(model) if model else None
-    figures = headline_result(report, next(iter(card.heads))) if report else None
+    figures = headline_result(report, card.default_head) if report else None
     if card.metrics:
         st.markdown("## On test images")
         st.dataframe(split_rows(card), hide_index=True)
@@ -52,8 +52,8 @@ def show(card: ModelCard, model: Path | None) -> None:
 
 
 def _facts(card: ModelCard) -> Sequence[tuple[str, str]]:
-    confidence = card.confidence
-    height, width = card.input_hw
+    confidence = card.calibration
+    height, width = card.framing.size_hw
     facts: Mapping[str, str] = {
         "Reads": ", ".join(card.labels),
         "Size": f"{card.parameters:,} parameters" if card.parameters else "",

@@ -1,4 +1,4 @@
-// From logits to a reading, by the rules of the model's card, as mien/confidence.py does.
+// From logits to a reading, by the rules of the model's card, as mien/calibration.py does.
 
 export function classify(logits, labels, confidence) {
   const scaled = Array.from(logits, (value) => value / confidence.temperature);

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import Confidence
+from mien.card import Calibration
 from mien.errors import InputError
 from mien.types import Logits
 
@@ -24,7 +24,7 @@ __all__ = [
     "Probabilities",
     "abstention_threshold",
     "expected_calibration_error",
-    "fit_confidence",
+    "fit_calibration",
     "fit_temperature",
     "prediction_set",
     "set_threshold",
@@ -128,9 +128,9 @@ def calibration_bins(confidence: NDArray[np.float64], bins: int = 15) -> NDArray
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def fit_confidence(
+def fit_calibration(
     logits: Logits, truth: _Truth, *, coverage: float = 0.9, answered: float = 0.8
-) -> Confidence:
+) -> Calibration:
     """Fit everything that the card says about confidence, on held-out rows.
 
     Args:
@@ -144,7 +144,7 @@ def fit_confidence(
     """
     temperature = fit_temperature(logits, truth)
     probabilities = softmax(logits, temperature)
-    return Confidence(
+    return Calibration(
         temperature=temperature,
         coverage=coverage,
         set_threshold=set_threshold(probabilities, truth, coverage),

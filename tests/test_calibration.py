@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from mien.card import Confidence
-from mien.confidence import (
+from mien.calibration import (
     Probabilities,
     abstention_threshold,
     expected_calibration_error,
-    fit_confidence,
+    fit_calibration,
     fit_temperature,
     prediction_set,
     set_threshold,
     softmax,
 )
+from mien.card import Calibration
 from mien.errors import InputError
 from mien.types import EMOTIONS, Logits
 
@@ -205,14 +205,14 @@ class TestCalibrationError:
 class TestFitConfidence:
     def test_needs_rows(self) -> None:
         with pytest.raises(InputError):
-            fit_confidence(NO_ROWS, NO_TRUTH)
+            fit_calibration(NO_ROWS, NO_TRUTH)
 
     def test_makes_overconfident_logits_believable(self) -> None:
         logits, truth = simulate(20_000, temperature=2.5)
 
-        fitted = fit_confidence(logits, truth, coverage=0.95, answered=0.7)
+        fitted = fit_calibration(logits, truth, coverage=0.95, answered=0.7)
 
-        assert fitted == Confidence(
+        assert fitted == Calibration(
             temperature=pytest.approx(2.5, rel=0.05),
             coverage=0.95,
             set_threshold=pytest.approx(fitted.set_threshold),
