@@ -114,7 +114,7 @@ def test_photos_are_kept_when_the_page_runs_again(app: AppTest) -> None:
 
 @pytest.mark.parametrize(
     ("data", "word"),
-    [(b"", "0 bytes"), (b"hello", "this is not an image"), (jpeg()[:300], "truncated")],
+    [(b"", "0 bytes"), (b"hello", "This is not an image"), (jpeg()[:300], "truncated")],
 )
 def test_bad_photo_is_told_in_words(app: AppTest, data: bytes, word: str) -> None:
     upload(app, "photos", ("a.jpg", data))

@@ -158,7 +158,7 @@ def test_csv_has_a_line_for_every_face_and_every_picture(results: list[PictureRe
         "no.jpg",
     ]
     assert [row["emotion"] for row in rows] == ["happy", "happy", "sad", "", ""]
-    assert "no picture" in rows[-1]["error"]
+    assert "not an image" in rows[-1]["error"]
     total = sum(float(value) for name, value in rows[0].items() if name.startswith("probab"))
     assert total == pytest.approx(1)
 
