@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from mien.train.drawn import draw_face
 from numpy.typing import NDArray
 from scenes import CONDITIONS, Frame, backgrounds, faceless, scenes
 
+from mien import data
+from mien.data.synthetic import draw_face
 from mien.faces import CenterFace
-from mien.looks import default_detector
-from mien.train import data
+from mien.faces.looks import default_detector
+from mien.faces.yunet import YuNet
 from mien.types import EMOTIONS, Face, Image
-from mien.yunet import YuNet
 
 Detect = Callable[[Image], tuple[Face, ...]]
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mien.confidence import softmax
 from numpy.typing import NDArray
 
-from mien.framing import YUNET
+from mien import data
+from mien.calibration import softmax
+from mien.faces.template import YUNET
+from mien.faces.visibility import stretch_contrast, visibility_of
+from mien.faces.yunet import YuNet
 from mien.runtime import open_session
-from mien.train import data
-from mien.visibility import stretch_contrast, visibility_of
-from mien.yunet import YuNet
 
 Pixels = NDArray[np.uint8]
 

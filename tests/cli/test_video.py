@@ -19,7 +19,7 @@ from tests.support.commands import exit_code
 
 @pytest.fixture(autouse=True)
 def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.video.open_predictor", lambda model, min_face: fake_predictor())
+    monkeypatch.setattr("mien.cli.video.open_predictor", lambda choice: fake_predictor())
 
 
 run = partial(exit_code, "video")
@@ -130,7 +130,7 @@ def slowly(image):
     return find(image)
 
 predictor.detector = slowly
-mien.cli.video.open_predictor = lambda model, min_face: predictor
+mien.cli.video.open_predictor = lambda choice: predictor
 main(["video", *sys.argv[1:]])
 """
 

@@ -67,7 +67,7 @@ def adapt(
     """
     with needs_train():
         from mien.cli.cropping import FaceCropper
-        from mien.faces import CenterFace
+        from mien.faces import open_detector
         from mien.train import adapt as adapting
         from mien.train.session import load_network
 
@@ -76,7 +76,7 @@ def adapt(
         if output.resolve() == model.resolve():
             raise ConfigError(f"{output} is the model to adapt: choose another name with -o")
         network, card = load_network(model)
-        cropper = FaceCropper(CenterFace(), card.framing)
+        cropper = FaceCropper(open_detector(), card.framing)
         judged = _labelled(labelled, folder_map, cropper, cropped=cropped) if labelled else None
         crops = _crops(folder, cropper, cropped=cropped)
         with bar("adapting") as progress:

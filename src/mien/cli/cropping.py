@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.boxes import iou, largest
 from mien.card import Framing
-from mien.faces import Detector, crop_faces
+from mien.faces import Detector, Framer, crop_faces, stretch_contrast
 from mien.types import Box, Crops, Face, Image
 
 __all__ = ["FaceCropper", "middle_frame"]
@@ -23,7 +23,7 @@ class FaceCropper:
     """Finds faces and cuts them out by a model's framing."""
 
     def __init__(self, detector: Detector, framing: Framing) -> None:
-        self._detector, self._framing = detector, framing
+        self._detector, self._framer = detector, Framer.of(detector, framing)
 
     def __call__(self, image: Image, box: Box | None = None) -> Crops:
         """Return the face that lies in ``box``, or the largest; see ``CropFace``."""
@@ -35,12 +35,12 @@ class FaceCropper:
             best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
             near = best is not None and overlaps[best] >= _LEAST_OVERLAP
             chosen = (faces[best],) if best is not None and near else ()
-        return crop_faces(image, chosen, self._framing)
+        return stretch_contrast(crop_faces(image, chosen, self._framer))
 
     def every(self, image: Image) -> Crops:
         """Return all faces of a picture, surest first; there may be none."""
         faces: tuple[Face, ...] = self._detector(image)
-        return crop_faces(image, faces, self._framing)
+        return stretch_contrast(crop_faces(image, faces, self._framer))
 
 
 def middle_frame(path: Path) -> Image:

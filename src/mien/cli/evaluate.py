@@ -188,7 +188,7 @@ def _on_dataset(
     from mien.cli.cropping import FaceCropper, middle_frame
     from mien.data.datasets import collect
     from mien.evaluation import cross_dataset
-    from mien.faces import CenterFace
+    from mien.faces import open_detector
     from mien.runtime import open_session
 
     if adapt and (model is None or model.suffix != ".keras"):
@@ -197,7 +197,7 @@ def _on_dataset(
         )
     session = open_session(model)
     cross_dataset.check_labels(session.card)
-    cropper = FaceCropper(CenterFace(), session.card.framing)
+    cropper = FaceCropper(open_detector(), session.card.framing)
     with bar("finding faces") as progress:
         faces = collect(chosen.listing, cropper, middle_frame, skip_bad=bad, on_sample=progress)
     for line in faces.skipped:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import mien
 from mien.card import ModelCard
+from mien.faces import stretch_contrast
 from mien.service.body import read_body
 from mien.service.deps import check_access, services_of, unless_gone, within
 from mien.service.engine import Engine
@@ -143,7 +144,8 @@ async def _infer(engine: Engine, request: Request, body: bytes) -> Response:
     header = request.headers.get(_HEADER_LENGTH)
     async with engine.admitted():
         call = await engine.on_thread(lambda: _parse(body, header, engine.card))
-        answers = await engine.classify(call.crops)
+        crops = await engine.on_thread(lambda: stretch_contrast(call.crops))
+        answers = await engine.classify(crops)
         arrays: dict[str, NDArray[Any]] = {
             "logits": answers[engine.predictor.head],
             "probabilities": engine.predictor.probabilities(answers),

@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from mien.card import Calibration
 from mien.faces import smallest_face_of
+from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
 from mien.service.deps import services_of
@@ -168,7 +169,7 @@ async def local_settings(request: Request) -> dict[str, Any]:
         "model": _model_path(request) is not None,
         "head": predictor.head,
         "labels": list(predictor.labels),
-        "geometry": asdict(predictor.card.framing),
+        "geometry": {"scale": CENTERFACE.box_scale, "shift_y": CENTERFACE.box_shift_y},
         "confidence": asdict(predictor.calibration),
     }
 

@@ -139,7 +139,7 @@ async def _answer(
             return Response(drawn, media_type=f"image/{kind}")
     content = _picture(outcome)
     if wanted.explain_faces:
-        add_explanations(content["faces"], outcome, explanations, engine.card)
+        add_explanations(content["faces"], outcome, explanations, engine.predictor.framer)
     return JSONResponse({**_head(request, engine), **content})
 
 
@@ -259,7 +259,7 @@ def _draw(
     with engine.timed("encode"):
         faces = [reading.face for reading in outcome.readings[: len(explanations)]]
         image = decode(data) if outcome.picture.scale_xy != (1, 1) else outcome.picture.pixels
-        ground = lay_over(image, faces, explanations, engine.card.framing)
+        ground = lay_over(image, faces, explanations, engine.predictor.framer)
         drawn = annotate(ground, outcome.readings)
         return encode(drawn, "jpeg" if kind == "jpeg" else "png")
 

@@ -40,13 +40,13 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
     """Explain a picture that was read with ``keep``."""
     if result.kept is None or not result.readings:
         return Reasons()
-    framing = predictor.card.framing
+    framer = predictor.framer
     crops = result.kept.crops[:MOST_FACES]
     explanations = explain(predictor, crops)
     photo = decode(result.kept.photo)
     shown = shown_on(photo, result.readings, result.size_hw)
     faces = [reading.face for reading in shown[:MOST_FACES]]
-    ground = lay_over(photo, faces, explanations, framing)
+    ground = lay_over(photo, faces, explanations, framer)
     return Reasons(
         encode(annotate(ground, shown), quality=JPEG_QUALITY),
         encode(ground, quality=JPEG_QUALITY),
@@ -54,7 +54,7 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
             encode(tile(crop, why, _TILE_PX)) for crop, why in zip(crops, explanations, strict=True)
         ),
         tuple(
-            _sentence(in_words(why, reading.face, framing))
+            _sentence(in_words(why, reading.face, framer))
             for why, reading in zip(explanations, result.readings, strict=False)
         ),
     )

@@ -34,10 +34,11 @@ export function promise(face, coverage) {
   return `${often} the true label is among: ${labels.join(", ")}.`;
 }
 
-// Why no expression is named.
+// Why no expression is named: what a face lacks to be read, if the reader says so.
 export function doubt(face, abstainBelow) {
   if (!face.uncertain) return "";
-  if (face.confidence >= abstainBelow) return "Uncertain: this face cannot be seen well enough.";
+  const seen = (face.reasons ?? []).filter((reason) => reason !== "expression unclear");
+  if (seen.length) return `Uncertain, since the face is ${seen.join(", ")}.`;
   return `Uncertain: none of the expressions reaches ${percent(abstainBelow)}.`;
 }
 
