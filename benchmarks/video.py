@@ -26,6 +26,7 @@ import av
 import cv2
 import numpy as np
 
+from mien.cli.choice import Choice
 from mien.cli.video import open_predictor
 from mien.images import read
 from mien.predictor import Predictor
@@ -148,7 +149,7 @@ def main() -> None:
         clip = Path(folder) / "clip.mp4"
         make_clip(clip, options.seconds)
         print(f"640 x 480, one face, {options.seconds:g} s, {options.cores} cores")
-        measure(clip, Path(folder) / "out.mp4", open_predictor(None, None), options.every)
+        measure(clip, Path(folder) / "out.mp4", open_predictor(Choice()), options.every)
 
 
 if __name__ == "__main__":

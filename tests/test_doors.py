@@ -82,7 +82,7 @@ def predictor() -> Predictor:
 @pytest.fixture(scope="module")
 def expected(photo: tuple[str, bytes], predictor: Predictor) -> Faces:
     faces = faces_of(predictor.predict(photo[1]))
-    assert len(faces) == (4 if photo[0] == "several_faces" else 1)
+    assert len(faces) == (3 if photo[0] == "several_faces" else 1)
     return faces
 
 

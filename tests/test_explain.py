@@ -12,9 +12,10 @@ from PIL import ImageDraw
 
 from mien import Predictor
 from mien.calibration import softmax
-from mien.card import Calibration, Framing, Head, ModelCard
+from mien.card import Calibration, Head, ModelCard
 from mien.errors import ConfigError, InputError
 from mien.explain import Explanation, Occlusion, cover, explain, part_of_face, region_of
+from mien.faces import FaceTemplate, Framer
 from mien.runtime import FakeSession, Session, open_session
 from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits, Point
 
@@ -160,7 +161,7 @@ class TestWords:
         0.9,
         (Point(130, 140), Point(166, 140), Point(148, 160), Point(132, 180), Point(164, 180)),
     )
-    PLAIN = Framing(1.0, 0.0)
+    PLAIN = Framer(FaceTemplate())
 
     def test_a_face_without_landmarks_has_no_words(self) -> None:
         assert part_of_face(Box(0, 0, 48, 48), Face(Box(0, 0, 9, 9), 0.9), self.PLAIN) == ""
@@ -237,7 +238,7 @@ class TestSanity:
         (why,) = explain(of(session), crop)
 
         assert (why.label, why.probability) == (reading.top, pytest.approx(reading.confidence))
-        geometry = session.card.framing
+        geometry = predictor.framer
         assert "the mouth" in part_of_face(why.region, reading.face, geometry)
         named, *others = self._falls(session, crop, why)
         assert named > 0.3

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL.Image import fromarray
 
-from mien.card import Framing
 from mien.explain import Explanation
-from mien.faces import crop_corners, crop_faces
+from mien.faces import FaceTemplate, Framer, crop_corners, crop_faces
+from mien.faces.template import YUNET
 from mien.heatmap import GRAD_CAM, OCCLUSION, Card, lay_over, sheet, tile, with_legend
 from mien.types import Box, Face, Image, Point
 
-GEOMETRY = Framing(scale=1.07, shift_y=-0.02)
+GEOMETRY = Framer(FaceTemplate(YUNET.landmarks, 1.07, -0.02, landmark_weight=0.0))
 SPOT, COUNTER = (slice(30, 40), slice(8, 18)), (slice(6, 12), slice(34, 44))
 
 
@@ -38,12 +38,16 @@ def grey(height: int = 260, width: int = 300, value: int = 128) -> Image:
 
 class TestCorners:
     def test_of_a_face_without_landmarks(self) -> None:
-        corners = crop_corners(Face(Box(10, 20, 40, 30), 0.9), Framing(1.5, 0.25))
+        corners = crop_corners(Face(Box(10, 20, 40, 30), 0.9), Framer(FaceTemplate((), 1.5, 0.25)))
         assert corners == ((0, 15), (60, 15), (60, 75), (0, 75))
 
     @pytest.mark.parametrize("degrees", [-60, 0, 25, 90])
     def test_they_turn_with_the_face(self, degrees: float) -> None:
-        corners = np.array(crop_corners(leaning(degrees), Framing(1.0, 0.0)))
+        corners = np.array(
+            crop_corners(
+                leaning(degrees), Framer(FaceTemplate(YUNET.landmarks, landmark_weight=0.0))
+            )
+        )
         across = corners[1] - corners[0]
         assert math.degrees(math.atan2(across[1], across[0])) == pytest.approx(degrees)
         assert corners.mean(axis=0) == pytest.approx((150, 130), abs=0.6)

@@ -16,7 +16,7 @@ from mien.errors import ImageError, ModelError
 from mien.faces import CenterFace, Detector, FaceCrops, largest
 from mien.images import decode, encode, open_picture
 from mien.runtime import FakeSession
-from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits
+from mien.types import EMOTIONS, Box, Crops, Face, Image, Logits, Visibility
 
 
 def picture(*faces_of_grey: int) -> Image:
@@ -46,7 +46,11 @@ class CountingSession(FakeSession):
         return super().__call__(crops)
 
 
-ONE_CROP = FaceCrops(np.zeros((1, 48, 48, 1), np.uint8), (Face(Box(0, 0, 1, 1), 1.0),))
+ONE_CROP = FaceCrops(
+    np.zeros((1, 48, 48, 1), np.uint8),
+    (Face(Box(0, 0, 1, 1), 1.0),),
+    (Visibility(100.0, 0.8, 120.0, 200.0, 0.0),),
+)
 GREY = {label: 18 + 37 * column for column, label in enumerate(EMOTIONS)}
 
 

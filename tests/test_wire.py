@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import BrokenImage, InputError
-from mien.types import EMOTIONS, Box, Face, Point, Reading
+from mien.types import EMOTIONS, Box, Face, Point, Reading, Visibility
 from mien.wire import (
     csv_fields,
     failure_to_dict,
@@ -42,6 +42,8 @@ def readings(draw: st.DrawFn) -> Reading:
         set=tuple(draw(st.permutations(labels)))[: draw(st.integers(0, len(labels)))],
         uncertain=draw(st.booleans()),
         identity=draw(st.none() | st.integers()),
+        reasons=tuple(draw(st.lists(st.sampled_from(["dark", "too small"]), unique=True))),
+        visibility=draw(st.none() | st.builds(Visibility, *[places] * 5, st.none() | places)),
     )
 
 
@@ -71,6 +73,8 @@ def test_a_reading_is_this_in_json() -> None:
         "probabilities": dict(zip(EMOTIONS, HAPPY.probabilities, strict=True)),
         "set": ["happy"],
         "uncertain": False,
+        "reasons": [],
+        "visibility": None,
         "identity": None,
     }
 
@@ -95,7 +99,8 @@ def test_an_uncertain_reading_names_no_emotion_if_asked(
 
 
 DELETED = "(deleted)"
-NEEDED = [name for name in reading_to_dict(HAPPY) if name not in ("emotion", "confidence")]
+OPTIONAL = ("emotion", "confidence", "reasons", "visibility")
+NEEDED = [name for name in reading_to_dict(HAPPY) if name not in OPTIONAL]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +194,10 @@ class TestTable:
     def test_columns_follow_the_labels(self) -> None:
         assert csv_fields(["glad"]) == [
             "box.x", "box.y", "box.w", "box.h", "score", "emotion", "confidence",
-            "probabilities.glad", "set", "uncertain", "identity",
+            "probabilities.glad", "set", "uncertain", "reasons", "visibility.size_px",
+            "visibility.sharpness", "visibility.light", "visibility.contrast",
+            "visibility.white", "visibility.yaw", "visibility.pitch", "visibility.outside",
+            "identity",
         ]  # fmt: skip
 
     @given(readings())

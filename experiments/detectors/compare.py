@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scenes import CONDITIONS, Frame, backgrounds, faceless, scenes
 
+from mien import data
+from mien.data.synthetic import draw_face
 from mien.faces import CenterFace
-from mien.looks import default_detector
-from mien.train import data
-from mien.train.drawn import draw_face
+from mien.faces.looks import default_detector
+from mien.faces.yunet import YuNet
 from mien.types import EMOTIONS, Face, Image
-from mien.yunet import YuNet
 
 Detect = Callable[[Image], tuple[Face, ...]]
 

@@ -23,13 +23,13 @@ from compare import is_at
 from numpy.typing import NDArray
 from scenes import Condition, Scene, backgrounds, scenes
 
+from mien import data
 from mien.faces import CenterFace, Detector
-from mien.framing import CENTERFACE, YUNET, FaceTemplate, Square, frame
+from mien.faces.template import CENTERFACE, YUNET, FaceTemplate, Square, frame
+from mien.faces.yunet import YuNet
 from mien.images import read
 from mien.runtime import open_session
-from mien.train import data
 from mien.types import CropGeometry, Face, Image, Point
-from mien.yunet import YuNet
 
 ENLARGED_PX = 128
 OLD = CropGeometry(1.07, -0.02)  # of the box, as every face was framed before

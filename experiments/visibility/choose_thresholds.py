@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.confidence import softmax
-from mien.framing import YUNET
+from mien import data
+from mien.calibration import softmax
+from mien.faces.template import YUNET
+from mien.faces.visibility import stretch_contrast, visibility_of
+from mien.faces.yunet import YuNet
 from mien.runtime import open_session
-from mien.train import data
-from mien.visibility import stretch_contrast, visibility_of
-from mien.yunet import YuNet
 
 Pixels = NDArray[np.uint8]
 

@@ -66,11 +66,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How faces are framed for a network: as those it was trained on.
+    """How a network's crop lies around the frame of a face.
+
+    The frame is the square of FER2013's pictures; where it lies is known to each detector
+    (:class:`mien.faces.FaceTemplate`). A network trained on such pictures takes it as it is.
 
     Attributes:
-        scale: side of the crop as a multiple of the box's longer side.
-        shift_y: how far the crop's centre lies below the box's, in longer sides.
+        scale: side of the crop as a multiple of the frame's.
+        shift_y: how far the crop's centre lies below the frame's, in sides of the frame.
         size_hw: height and width of a crop in pixels.
     """
 
@@ -240,7 +243,11 @@ def _from_dict(content: Any) -> ModelCard:
 
 
 def _converted(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a card in today's form: until 0.1 heads were lists, the first the default one."""
+    """Return a card in today's form.
+
+    Until 0.1 heads were lists, the first the default one, and the geometry was that of
+    CenterFace's boxes, which detectors know by now.
+    """
     old = ("input_hw", "geometry", "confidence")
     if "default_head" in content or not all(name in content for name in (*old, "heads")):
         return content
@@ -253,7 +260,7 @@ def _converted(content: dict[str, Any]) -> dict[str, Any]:
             for head, labels in content["heads"].items()
         },
         "default_head": default,
-        "framing": {**content["geometry"], "size_hw": content["input_hw"]},
+        "framing": {"scale": 1.0, "shift_y": 0.0, "size_hw": content["input_hw"]},
     }
 
 

@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.calibration import Probabilities
-from mien.card import Framing
 from mien.errors import ConfigError
-from mien.faces import crop_corners
+from mien.faces import Framer, crop_corners
 from mien.predictor import Predictor
 from mien.runtime import check_crops
 from mien.types import Box, Crops, Face
@@ -212,22 +211,22 @@ def cover(crops: Crops, region: Box) -> Crops:
     return covered
 
 
-def in_words(explanation: Explanation, face: Face, framing: Framing) -> str:
+def in_words(explanation: Explanation, face: Face, framer: Framer) -> str:
     """Return what an explanation comes to, as a clause: what it rests on, and what without."""
     if explanation.probability - explanation.hidden < _NO_FALL:
         return "no place alone matters to it"
-    part = part_of_face(explanation.region, face, framing) or "one place"
+    part = part_of_face(explanation.region, face, framer) or "one place"
     return f"rests most on {part}; with that hidden {100 * explanation.hidden:.0f} %"
 
 
-def part_of_face(region: Box, face: Face, framing: Framing) -> str:
+def part_of_face(region: Box, face: Face, framer: Framer) -> str:
     """Say in words what lies in a region of a face's crop: "the eyes and the nose".
 
     Empty if the face has no landmarks.
     """
     if len(face.landmarks) < 5:
         return ""
-    points = _in_crop(face, framing)
+    points = _in_crop(face, framer)
     inside = [
         region.x <= x < region.x + region.w and region.y <= y < region.y + region.h
         for x, y in points.tolist()
@@ -246,13 +245,15 @@ def part_of_face(region: Box, face: Face, framing: Framing) -> str:
     return "the chin" if middle > points[3:5, 1].mean() else "a cheek"
 
 
-def _in_crop(face: Face, framing: Framing) -> NDArray[np.float64]:
+def _in_crop(face: Face, framer: Framer) -> NDArray[np.float64]:
     """Return the five landmarks, and the mouth's middle, as xy in crop pixels (6, 2)."""
-    top_left, top_right, _, bottom_left = np.array(crop_corners(face, framing))
+    top_left, top_right, _, bottom_left = np.array(crop_corners(face, framer))
     axes = np.stack([top_right - top_left, bottom_left - top_left])
     points = np.array(face.landmarks[:5])
     points = np.concatenate([points, points[3:5].mean(axis=0, keepdims=True)])
-    return np.asarray((points - top_left) @ axes.T / (axes**2).sum(axis=1) * framing.size_hw[::-1])
+    return np.asarray(
+        (points - top_left) @ axes.T / (axes**2).sum(axis=1) * framer.framing.size_hw[::-1]
+    )
 
 
 def column_of(label: str, model: str, labels: tuple[str, ...]) -> int:

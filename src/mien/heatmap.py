@@ -17,9 +17,8 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Image as PillowImage
 from PIL.Image import Resampling, Transform, fromarray, new
 
-from mien.card import Framing
 from mien.explain import Explanation, Heatmap
-from mien.faces import crop_corners
+from mien.faces import Framer, crop_corners
 from mien.types import Crops, Face, Image
 
 __all__ = ["GRAD_CAM", "OCCLUSION", "Card", "Legend", "lay_over", "sheet", "tile", "with_legend"]
@@ -97,7 +96,7 @@ def lay_over(
     image: Image,
     faces: Sequence[Face],
     explanations: Sequence[Explanation],
-    framing: Framing,
+    framer: Framer,
 ) -> Image:
     """Return a copy of a photo with each face's heatmap where its crop was cut out.
 
@@ -106,12 +105,12 @@ def lay_over(
     Args:
         image: RGB uint8 (H, W, 3).
         faces: in its pixels; their squares are turned as their crops are.
-        framing: of the model's card.
+        framer: of the predictor that read the faces.
     """
     drawn: Image = image.copy()
     height, width = image.shape[:2]
     for face, explanation in zip(faces, explanations, strict=True):
-        corners = np.array(crop_corners(face, framing))
+        corners = np.array(crop_corners(face, framer))
         left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int)
         right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int)
         if left < right and top < bottom:

@@ -31,15 +31,19 @@ from mien.errors import InputError, ModelError
 from mien.faces import (
     Detector,
     FaceCrops,
+    Framer,
     Select,
     crop_faces,
     everyone,
     needs_px_of,
     open_detector,
+    stretch_contrast,
+    visibility_of,
+    why_uncertain,
 )
 from mien.images import ImageLimits, Picture, Source, open_picture
 from mien.result import Result
-from mien.runtime import Session, open_session
+from mien.runtime import Session, check_crops, open_session
 from mien.types import Box, Crops, Face, Logits, Reading
 
 __all__ = ["Predictor", "open_predictor"]
@@ -60,6 +64,8 @@ class Predictor:
         detector: finds faces; the default one if ``None``.
         session: classifies crops; mien's own model if ``None``.
         head: the head of the network that readings come from; the card's default if ``None``.
+        min_score: faces with a lower detection score are left out, 0 to 1.
+        min_face_px: faces whose longer side is shorter are left out, in pixels of the image.
 
     Raises:
         ModelError: the network has no such head.
@@ -71,7 +77,10 @@ class Predictor:
         session: Session | None = None,
         *,
         head: str | None = None,
+        min_score: float = 0.0,
+        min_face_px: int = 0,
     ) -> None:
+        self.min_score, self.min_face_px = min_score, min_face_px
         self.detector = open_detector() if detector is None else detector
         self.session = open_session() if session is None else session
         self.head = self.card.default_head if head is None else head
@@ -92,6 +101,11 @@ class Predictor:
         """Temperature and thresholds of that head."""
         return self.card.head(self.head).calibration
 
+    @property
+    def framer(self) -> Framer:
+        """How the detector's faces are framed for the network."""
+        return Framer.of(self.detector, self.card.framing)
+
     def open(self, source: Source, limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
         """Open an image in as much detail as the detector needs.
 
@@ -108,18 +122,29 @@ class Predictor:
         """Find faces, most confident first, in coordinates of the full image."""
         faces = self.detector(picture.pixels)
         scale_xy = picture.scale_xy
-        if scale_xy == (1.0, 1.0):
-            return faces
-        return tuple(face.scaled(scale_xy) for face in faces)
+        if scale_xy != (1.0, 1.0):
+            faces = tuple(face.scaled(scale_xy) for face in faces)
+        return tuple(
+            face
+            for face in faces
+            if face.score >= self.min_score and max(face.box.w, face.box.h) >= self.min_face_px
+        )
 
     def crop(self, picture: Picture, faces: Sequence[Face]) -> FaceCrops:
-        """Cut faces out as the network was trained to see them.
+        """Cut faces out as the network was trained to see them, and see how visible they are.
+
+        Crops of low contrast are stretched; see :func:`mien.faces.stretch_contrast`.
 
         Args:
             faces: in coordinates of the full image, as :meth:`detect` gives them.
         """
-        pixels = crop_faces(picture.pixels, faces, self.card.framing, picture.size_hw)
-        return FaceCrops(pixels, tuple(faces))
+        framer = self.framer
+        raw = crop_faces(picture.pixels, faces, framer, picture.size_hw)
+        seen = tuple(
+            visibility_of(crop, face, framer.template, picture.size_hw)
+            for crop, face in zip(raw, faces, strict=True)
+        )
+        return FaceCrops(stretch_contrast(raw), tuple(faces), seen)
 
     def classify(self, crops: FaceCrops | Crops) -> Mapping[str, Logits]:
         """Run the network on crops, in batches.
@@ -145,16 +170,22 @@ class Predictor:
             ModelError: the logits are not finite.
         """
         labels, calibration = self.labels, self.calibration
-        return tuple(
-            Reading(
-                face,
-                tuple(row),
-                labels,
-                set=prediction_set(tuple(row), labels, calibration.set_threshold),
-                uncertain=max(row) < calibration.abstain_below,
+        rows = self.probabilities(logits).tolist()
+        readings = []
+        for face, seen, row in zip(crops.faces, crops.visibility, rows, strict=True):
+            reasons = why_uncertain(max(row), seen, calibration)
+            readings.append(
+                Reading(
+                    face,
+                    tuple(row),
+                    labels,
+                    set=prediction_set(tuple(row), labels, calibration.set_threshold),
+                    uncertain=bool(reasons),
+                    reasons=reasons,
+                    visibility=seen,
+                )
             )
-            for face, row in zip(crops.faces, self.probabilities(logits).tolist(), strict=True)
-        )
+        return tuple(readings)
 
     def probabilities(self, logits: Mapping[str, Logits]) -> Probabilities:
         """Return calibrated probabilities, float64 (N, C), of the head that is read.
@@ -240,9 +271,11 @@ class Predictor:
         Raises:
             InputError: crops of another shape or dtype.
         """
+        check_crops(crops, self.card)
         height, width = self.card.framing.size_hw
         whole = Face(Box(0, 0, width, height), 1.0)
-        made = FaceCrops(crops, (whole,) * len(crops))
+        seen = tuple(visibility_of(crop) for crop in crops)
+        made = FaceCrops(stretch_contrast(crops), (whole,) * len(crops), seen)
         return self.interpret(self.classify(made), made)
 
     def read(self, source: Source) -> tuple[Reading, ...]:
@@ -266,18 +299,19 @@ def open_predictor(
     detector: Detector | str | None = None,
     device: str = "auto",
     threads: int = 0,
-    min_face_px: int | None = None,
+    min_score: float = 0.0,
+    min_face_px: int = 0,
 ) -> Predictor:
     """Open a predictor: a network file, and a detector by name or as an object.
 
     Args:
         model: a ``.onnx``, ``.tflite`` or ``.keras`` file with its card; mien's own if ``None``.
         head: which of the network's heads readings come from; the card's default if ``None``.
-        detector: one of :data:`mien.faces.DETECTORS`, or any detector; the default one if
-            ``None``.
+        detector: one of :data:`mien.faces.DETECTORS`, an installed package's, or any detector;
+            the default one if ``None``.
         device: what the network runs on, ``auto`` or one of :data:`mien.runtime.DEVICES`.
         threads: of each network; 0 leaves it to the runtime.
-        min_face_px: the smallest face that a detector opened by name looks for.
+        min_score, min_face_px: see :class:`Predictor`.
 
     Raises:
         ModelError: the file or its card is missing, damaged, or the two do not match.
@@ -286,8 +320,8 @@ def open_predictor(
     """
     session = open_session(model, device=device, threads=threads)
     if detector is None or isinstance(detector, str):
-        detector = open_detector(detector, threads=threads, min_face_px=min_face_px, device=device)
-    return Predictor(detector, session, head=head)
+        detector = open_detector(detector, threads=threads, device=device)
+    return Predictor(detector, session, head=head, min_score=min_score, min_face_px=min_face_px)
 
 
 def name_of(source: Source) -> str:

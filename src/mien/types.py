@@ -28,6 +28,7 @@ __all__ = [
     "Logits",
     "Point",
     "Reading",
+    "Visibility",
 ]
 
 Image: TypeAlias = NDArray[np.uint8]
@@ -88,6 +89,34 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Visibility:
+    """How well a face can be seen.
+
+    Attributes:
+        size_px: side of the square that was cut out, in pixels of the image; ``None`` where the
+            crop came ready-made.
+        sharpness: standard deviation of the crop's Laplacian in its own standard deviations, as
+            the network sees it; 0 if it is flat. FER2013's pictures have 0.55 to 1.2.
+        light: mean of the crop as it was in the image, 0 to 255.
+        contrast: from its 2nd to its 98th percentile, 0 to 255.
+        white: fraction of its pixels that are white.
+        yaw: estimated, in degrees; positive where the nose points to the right of the image.
+            ``None`` without landmarks.
+        pitch: estimated, in degrees; positive where the face looks down. ``None`` likewise.
+        outside: fraction of the square that lies beyond the image.
+    """
+
+    size_px: float | None
+    sharpness: float
+    light: float
+    contrast: float
+    white: float
+    yaw: float | None = None
+    pitch: float | None = None
+    outside: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one face was read as.
 
@@ -97,7 +126,10 @@ class Reading:
         labels: the names of the columns, in the same order.
         set: the labels that hold the true one with the probability the model's card
             states (90 % unless it says otherwise), most probable first; never empty.
-        uncertain: the model would rather not name a single emotion.
+        uncertain: no single expression should be named; ``reasons`` say why.
+        reasons: why the reading is uncertain, of :data:`mien.faces.REASONS` and
+            ``expression unclear``; empty if it is not.
+        visibility: how well the face can be seen; ``None`` where that is not known.
         identity: the same number for the same person over the frames of a video;
             ``None`` in a still picture.
     """
@@ -108,6 +140,8 @@ class Reading:
     set: tuple[str, ...] = ()
     uncertain: bool = False
     identity: int | None = None
+    reasons: tuple[str, ...] = ()
+    visibility: Visibility | None = None
 
     def scaled(self, by_xy: tuple[float, float]) -> Reading:
         """Return the reading with its face in an image of another size."""

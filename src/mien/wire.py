@@ -9,6 +9,8 @@ JSON:
      "emotion": "happy", "confidence": 0.91,
      "probabilities": {"angry": 0.01, ...},             sum 1
      "set": ["happy"], "uncertain": false,
+     "reasons": [],                                     why uncertain: "too small", ...
+     "visibility": {"size_px": 130.2, ...},             or null; see mien.types.Visibility
      "identity": 3}                                     in video only, else null
 
 A caller may ask to abstain: then ``emotion`` is null where ``uncertain`` is true.
@@ -18,7 +20,7 @@ that boxes refer to, after the EXIF turn. One that could not be read has, instea
 its name, ``"error": {"code": "broken_image", "message": "..."}``.
 
 As a row of a table the same names are joined by dots: ``box.x``, ``probabilities.angry``;
-``set`` is joined by spaces and landmarks are left out.
+``set`` is joined by spaces, ``reasons`` by commas, and landmarks are left out.
 """
 
 from __future__ import annotations
@@ -28,11 +30,12 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from operator import index
 from typing import Any, TypeAlias
 
 from mien.errors import InputError, MienError
-from mien.types import EMOTIONS, Box, Face, Point, Reading
+from mien.types import EMOTIONS, Box, Face, Point, Reading, Visibility
 
 __all__ = [
     "csv_fields",
@@ -45,6 +48,8 @@ __all__ = [
     "to_json",
 ]
 
+
+_SEEN = tuple(each.name for each in fields(Visibility))
 
 # By which a sum of shares may leave 0 to 1.
 _ROUNDING = 1e-6
@@ -67,6 +72,8 @@ def reading_to_dict(reading: Reading, *, abstain: bool = False) -> Json:
         "probabilities": dict(zip(reading.labels, reading.probabilities, strict=True)),
         "set": list(reading.set),
         "uncertain": reading.uncertain,
+        "reasons": list(reading.reasons),
+        "visibility": None if reading.visibility is None else asdict(reading.visibility),
         "identity": reading.identity,
     }
 
@@ -96,6 +103,8 @@ def reading_from_dict(content: Mapping[str, Any]) -> Reading:
             labels,
             set=tuple(content["set"]),
             uncertain=content["uncertain"],
+            reasons=tuple(map(str, content.get("reasons", ()))),
+            visibility=_seen_from_dict(content.get("visibility")),
             identity=None if identity is None else index(identity),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -137,6 +146,8 @@ def csv_fields(labels: Sequence[str] = EMOTIONS) -> list[str]:
         *(f"probabilities.{label}" for label in labels),
         "set",
         "uncertain",
+        "reasons",
+        *(f"visibility.{name}" for name in _SEEN),
         "identity",
     ]
 
@@ -150,7 +161,14 @@ def reading_to_row(reading: Reading, *, abstain: bool = False) -> dict[str, Any]
     }
     del content["landmarks"]
     content["set"] = " ".join(reading.set)
-    values = {**box, **content, **shares}
+    content["reasons"] = ", ".join(reading.reasons)
+    seen = content.pop("visibility") or dict.fromkeys(_SEEN)
+    values = {
+        **box,
+        **content,
+        **shares,
+        **{f"visibility.{name}": value for name, value in seen.items()},
+    }
     return {name: values[name] for name in csv_fields(reading.labels)}
 
 
@@ -161,6 +179,13 @@ def to_csv(rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _seen_from_dict(content: Mapping[str, Any] | None) -> Visibility | None:
+    if content is None:
+        return None
+    values = {name: None if value is None else _number(value) for name, value in content.items()}
+    return Visibility(**values)  # type: ignore[arg-type]
 
 
 def _number(value: Any) -> float:

@@ -22,7 +22,7 @@ from mien.video import FrameReadings
 
 @pytest.fixture(autouse=True)
 def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.live.open_predictor", lambda model, min_face: fake_predictor())
+    monkeypatch.setattr("mien.cli.live.open_predictor", lambda choice: fake_predictor())
 
 
 run = partial(exit_code, "live")

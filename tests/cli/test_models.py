@@ -69,9 +69,10 @@ def test_a_keras_file_is_a_session_like_others(keras_model: Path, head: str) -> 
 
 
 def test_videos_and_cameras_take_it(keras_model: Path) -> None:
+    from mien.cli.choice import Choice
     from mien.cli.video import open_predictor
 
-    assert open_predictor(keras_model, None).session.card.name == "tiny"
+    assert open_predictor(Choice(keras_model)).session.card.name == "tiny"
 
 
 def test_the_service_takes_it(keras_model: Path) -> None:

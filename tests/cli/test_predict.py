@@ -166,7 +166,14 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["--faces", "some"], ["--min-face", "0"], ["--threads", "-1"], ["--frobnicate"]],
+        [
+            ["--faces", "some"],
+            ["--smallest", "0"],
+            ["--min-face", "-1"],
+            ["--min-score", "1.1"],
+            ["--threads", "-1"],
+            ["--frobnicate"],
+        ],
         ids=str,
     )
     def test_options_out_of_range_are_usage_errors(self, run: Run, arguments: list[str]) -> None:
@@ -307,7 +314,10 @@ class TestOneImage:
         assert max(face["box"]["w"] for face in faces) > 70
 
     def test_a_smallest_face_is_kept_to(self, run: Run) -> None:
-        assert "face 1" in run(ASTRONAUT, "--min-face", "60", "--threads", "1").out
+        assert "face 1" in run(ASTRONAUT, "--smallest", "60", "--threads", "1").out
+        assert "face 1" in run(ASTRONAUT, "--detector", "centerface").out
+        assert "no face" in run(ASTRONAUT, "--min-face", "5000").out
+        assert "no face" in run(ASTRONAUT, "--min-score", "1").out
 
     def test_the_annotated_copy(self, run: Run, tmp_path: Path, astronaut: Image) -> None:
         ran = run(ASTRONAUT, "--annotate", tmp_path / "new" / "folder")

@@ -19,7 +19,7 @@ from tests.support.commands import exit_code
 
 @pytest.fixture(autouse=True)
 def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.video.open_predictor", lambda model, min_face: fake_predictor())
+    monkeypatch.setattr("mien.cli.video.open_predictor", lambda choice: fake_predictor())
 
 
 run = partial(exit_code, "video")
@@ -36,7 +36,7 @@ def count_frames(path: Path) -> int:
         (["none.mp4"], "no such file"),
         (["99"], "no camera 99"),
         (["rtsp://localhost/x"], "--allow-network"),
-        (["text.mp4", "-o", "out.mp4"], "no video that can be read"),
+        (["text.mp4", "-o", "out.mp4"], "not a video that can be read"),
         (["in.mp4", "-o", "out.avi"], "ending in .mp4"),
         (["in.mp4", "-o", "in.mp4"], "written over"),
         (["in.mp4", "--csv", "in.mp4"], "written over"),
@@ -130,7 +130,7 @@ def slowly(image):
     return find(image)
 
 predictor.detector = slowly
-mien.cli.video.open_predictor = lambda model, min_face: predictor
+mien.cli.video.open_predictor = lambda choice: predictor
 main(["video", *sys.argv[1:]])
 """
 

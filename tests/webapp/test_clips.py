@@ -5,69 +5,15 @@ import gc
 import io
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 pytest.importorskip("av")
 
 from mien.predictor import Predictor
-from mien.types import Box, Face, Reading
-from mien.video import FrameReadings
-from mien.webapp.clips import ClipResult, Timeline, read_clip
+from mien.webapp.clips import ClipResult, read_clip
 from mien.webapp.jobs import Job, JobState
 
 from .conftest import clip
-
-FACE = Face(Box(0, 0, 9, 9), 0.9)
-
-
-def frame(time_s: float, *shown: tuple[int | None, str]) -> FrameReadings:
-    readings = tuple(
-        Reading(
-            FACE,
-            tuple(float(label == each) for each in ("happy", "sad")),
-            ("happy", "sad"),
-            identity=identity,
-        )
-        for identity, label in shown
-    )
-    return FrameReadings(0, time_s, np.zeros((1, 1, 3), np.uint8), readings, {})
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"),
-    [
-        ([], {}),
-        ([frame(0), frame(1, (None, "sad"))], {}),
-        ([frame(0, (1, "sad")), frame(0.2, (1, "sad"))], {1: [(0, 0.2, "sad")]}),
-        (
-            [frame(0, (1, "sad")), frame(0.2, (1, "happy")), frame(0.4, (1, "happy"))],
-            {1: [(0, 0.2, "sad"), (0.2, 0.4, "happy")]},
-        ),
-        (
-            [frame(0, (1, "sad")), frame(3, (1, "sad")), frame(3.1, (1, "sad"))],
-            {1: [(0, 0, "sad"), (3, 3.1, "sad")]},
-        ),
-    ],
-)
-def test_timeline_joins_frames(
-    frames: list[FrameReadings], expected: dict[int, list[tuple[float, float, str]]]
-) -> None:
-    timeline = Timeline()
-    for each in frames:
-        timeline.write(each)
-    found = {
-        person.identity: [(span.start_s, span.end_s, span.emotion) for span in person.spans]
-        for person in timeline.people()
-    }
-    assert found == expected
-
-
-def test_timeline_keeps_those_seen_longest() -> None:
-    timeline = Timeline()
-    for time_s in (0, 0.1, 0.2, 0.3):
-        timeline.write(frame(time_s, (1, "sad"), *([(2, "sad")] if time_s else []), (3, "sad")))
-    assert [person.identity for person in timeline.people(2)] == [1, 3]
 
 
 def done(work: Callable[[JobState], ClipResult]) -> Job[ClipResult]:
@@ -95,6 +41,8 @@ def test_video_is_read_into_files_that_go_with_the_result(predictor: Predictor) 
     assert {row["identity"] for row in rows} == {"1"}
     assert len(result.text_of("readings.jsonl").splitlines()) == 8
     assert [person.identity for person in result.people] == [1]
+    assert [each.emotion for each in result.people[0].episodes]
+    assert "Person 1" in result.text_of("timeline.html")
     assert result.video.read_bytes()[4:8] == b"ftyp"
     folder = result.folder
     assert not (folder / "upload").exists()

@@ -143,14 +143,14 @@ def _explain_one(explainer: _Explainer, path: Path, label: str | None, names: _N
     found = predictor.crop(picture, predictor.detect(picture))
     readings = predictor.interpret(predictor.classify(found), found)
     shown, crops = readings[:_FACES], found.pixels[:_FACES]
-    faces, framing = tuple(each.face for each in shown), predictor.card.framing
+    faces, framer = tuple(each.face for each in shown), predictor.framer
     explanations = explainer.why(crops, label)
     if not readings:
         typer.echo(f"{name}: no face found, so nothing to explain")
         return
     cards = []
     for number, (crop, why, reading) in enumerate(zip(crops, explanations, shown, strict=True), 1):
-        headline, words = _headline(why, reading), in_words(why, reading.face, framing)
+        headline, words = _headline(why, reading), in_words(why, reading.face, framer)
         typer.echo(f"{name}: face {number}: {headline}; {words}")
         title = headline if len(shown) == 1 else f"{number}: {headline}"
         cards.append(Card(crop, why, title, words[0].upper() + words[1:]))
@@ -158,7 +158,7 @@ def _explain_one(explainer: _Explainer, path: Path, label: str | None, names: _N
         typer.echo(f"{name}: the other {len(readings) - len(shown)} faces are left out")
     photo, faces_sheet = names.of(path)
     image = read(path)  # the heatmaps lie over the photo in full
-    over = annotate(lay_over(image, faces, explanations, framing), shown)
+    over = annotate(lay_over(image, faces, explanations, framer), shown)
     _write(photo, encode(with_legend(over, explainer.legend)))
     _write(faces_sheet, encode(sheet(cards, explainer.legend), "png"))
     typer.echo(f"{name}: see {one_line(str(photo))} and {one_line(str(faces_sheet))}")

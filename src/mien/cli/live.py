@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
+from mien.cli.choice import Choice
+from mien.cli.options import (
+    AllowNetwork,
+    Detector,
+    Device,
+    EveryNth,
+    Head,
+    MinFace,
+    MinScore,
+    Model,
+    Smallest,
+    Smooth,
+)
 from mien.cli.video import open_predictor
 from mien.draw import annotate
 from mien.palette import colors_of
@@ -42,7 +54,12 @@ def live(
     every: EveryNth = None,
     smooth: Smooth = 0.6,
     model: Model = None,
-    min_face: MinFace = None,
+    head: Head = None,
+    device: Device = "auto",
+    detector: Detector = None,
+    smallest: Smallest = None,
+    min_score: MinScore = 0.0,
+    min_face: MinFace = 0,
     allow_network: AllowNetwork = False,
 ) -> None:
     """Read the faces that a camera sees, until Ctrl-C or the window is closed.
@@ -64,7 +81,9 @@ def live(
     source = open_source(camera, allow_network=allow_network)
     frames = Latest(source, paced=not camera.isdecimal() and "://" not in camera)
     try:
-        predictor = open_predictor(model, min_face)
+        predictor = open_predictor(
+            Choice(model, head, device, detector, smallest, min_score, min_face)
+        )
         pulse = Pulse()
         with _open_view(f"mien: {source.info.name}", in_terminal=terminal) as view:
             for frame in follow(frames.frames(), predictor, options):

@@ -7,7 +7,18 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["AllowNetwork", "Device", "EveryNth", "Head", "MinFace", "Model", "Smooth"]
+__all__ = [
+    "AllowNetwork",
+    "Detector",
+    "Device",
+    "EveryNth",
+    "Head",
+    "MinFace",
+    "MinScore",
+    "Model",
+    "Smallest",
+    "Smooth",
+]
 
 Model: TypeAlias = Annotated[
     Path | None,
@@ -31,14 +42,39 @@ Device: TypeAlias = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda|coreml", help="What the model runs on."),
 ]
-MinFace: TypeAlias = Annotated[
+Detector: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME",
+        help="What finds faces: yunet, centerface, or an installed package's.",
+        show_default="yunet",
+    ),
+]
+Smallest: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        "--min-face",
+        "--smallest",
         metavar="PX",
         min=1,
-        help="The smallest face to find; larger is faster.",
+        help="The smallest face to look for; larger is faster.",
         show_default="a 20th of the shorter side",
+    ),
+]
+MinFace: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--min-face", metavar="PX", min=0, help="Leave out faces with a shorter longer side."
+    ),
+]
+MinScore: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--min-score",
+        metavar="S",
+        min=0,
+        max=1,
+        help="Leave out faces with a lower detection score.",
     ),
 ]
 EveryNth: TypeAlias = Annotated[

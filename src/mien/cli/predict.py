@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.batch import write_results
-from mien.cli.options import Device, Head, MinFace, Model
+from mien.cli.choice import Choice
+from mien.cli.options import Detector, Device, Head, MinFace, MinScore, Model, Smallest
 from mien.cli.output import (
     CsvOutput,
     JsonLinesOutput,
@@ -76,7 +77,10 @@ def predict(
     model: Model = None,
     head: Head = None,
     device: Device = "auto",
-    min_face: MinFace = None,
+    detector: Detector = None,
+    smallest: Smallest = None,
+    min_score: MinScore = 0.0,
+    min_face: MinFace = 0,
     abstain: Annotated[
         bool,
         typer.Option(
@@ -105,9 +109,6 @@ def predict(
     read; 2 the one image or an option cannot be used; 130 interrupted, and what was read
     is written.
     """
-    from mien.faces import open_detector
-    from mien.predictor import open_predictor
-
     if json + jsonl + (csv == _STANDARD) > 1:
         raise ConfigError("--json, --jsonl and --csv - all print: choose one of them")
     items = _plan(images or [], batch, annotate)
@@ -120,17 +121,10 @@ def predict(
         _make_folder(annotate)
     workers = (threads or cores()) if several else 1
     own_threads = 1 if several else threads
+    choice = Choice(model, head, device, detector, smallest, min_score, min_face)
     # By default all photos are searched in about one size. Keeping memory then takes less than
     # asking for it again: two workers on 60 photos of 12 sizes peak at 341 MB instead of 409.
-    detector = open_detector(
-        min_face_px=min_face,
-        threads=own_threads,
-        same_size=several and min_face is None,
-        device=device,
-    )
-    predictor = open_predictor(
-        model, head=head, detector=detector, device=device, threads=own_threads
-    )
+    predictor = choice.open(threads=own_threads, same_size=several and smallest is None)
     card = predictor.card
     terminal = sys.stdout.isatty() and not (json or jsonl or csv)
     outputs: list[Output] = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Head, MinFace
+from mien.cli.options import Detector, Head, MinFace, MinScore, Smallest
 from mien.cli.predict import Faces
 from mien.concurrency import cores
 from mien.errors import ConfigError, MissingExtra
@@ -75,7 +75,10 @@ def score(
     faces: Annotated[
         Faces, typer.Option(help="Read all faces of an image or the largest one.")
     ] = Faces.ALL,
-    min_face: MinFace = None,
+    detector: Detector = None,
+    smallest: Smallest = None,
+    min_score: MinScore = 0.0,
+    min_face: MinFace = 0,
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Name no emotion where the model is uncertain.")
     ] = False,
@@ -125,6 +128,9 @@ def score(
         model=None if model is None else str(model),
         head=head,
         largest_face=faces is Faces.LARGEST,
+        detector=detector,
+        smallest_px=smallest,
+        min_score=min_score,
         min_face_px=min_face,
         abstain=abstain,
         column=column,

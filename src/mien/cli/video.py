@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import AllowNetwork, EveryNth, MinFace, Model, Smooth
+from mien.cli.choice import Choice
+from mien.cli.options import (
+    AllowNetwork,
+    Detector,
+    Device,
+    EveryNth,
+    Head,
+    MinFace,
+    MinScore,
+    Model,
+    Smallest,
+    Smooth,
+)
 from mien.concurrency import cores
 from mien.errors import ConfigError
 from mien.files import atomic_write, check_writable
@@ -62,7 +74,12 @@ def video(
     start: Annotated[float, typer.Option(metavar="S", min=0, help="Begin at S seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(metavar="S", help="End at S seconds.")] = None,
     model: Model = None,
-    min_face: MinFace = None,
+    head: Head = None,
+    device: Device = "auto",
+    detector: Detector = None,
+    smallest: Smallest = None,
+    min_score: MinScore = 0.0,
+    min_face: MinFace = 0,
     allow_network: AllowNetwork = False,
 ) -> None:
     """Read the faces of a video, person by person.
@@ -86,7 +103,7 @@ def video(
     from mien.video.story import Story
 
     options = FollowOptions(every=every, smooth_s=smooth)
-    predictor = open_predictor(model, min_face)
+    predictor = open_predictor(Choice(model, head, device, detector, smallest, min_score, min_face))
     labels = predictor.labels
     opened = open_source(source, start_s=start, end_s=end, allow_network=allow_network)
     with ExitStack() as stack:
@@ -108,21 +125,16 @@ def video(
         raise typer.Exit(_INTERRUPTED)
 
 
-def open_predictor(model: Path | None, min_face: int | None) -> Predictor:
-    """Return a predictor with a model of the user's choice, or mien's own.
+def open_predictor(choice: Choice) -> Predictor:
+    """Return the predictor for the frames of a video.
 
-    Half of the cores look for faces; the others are for all that goes on besides. Threads that
-    wait for each other on the same cores were measured slower: 23 frames/s instead of 33.
+    Half of the cores look for faces; the others are for everything else. Threads that wait for
+    each other on the same cores were measured slower: 23 frames/s instead of 33.
 
     Raises:
-        ModelError: the model cannot be used.
+        ModelError, ConfigError: as :meth:`Choice.open`.
     """
-    from mien import predictor
-    from mien.faces import open_detector
-
-    threads = max(1, cores() // 2)
-    detector = open_detector(min_face_px=min_face, threads=threads, same_size=True)
-    return predictor.open_predictor(model, detector=detector, threads=1)
+    return choice.open(threads=1, detector_threads=max(1, cores() // 2), same_size=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,35 @@ from __future__ import annotations
 
 from mien.faces.centerface import CenterFace
 from mien.faces.detector import Detector, needs_px_of
-from mien.faces.framing import FaceCrops, crop_corners, crop_faces, thumbnail
+from mien.faces.framing import FaceCrops, Framer, crop_corners, crop_faces, thumbnail
+from mien.faces.looks import default_detector
 from mien.faces.registry import DEFAULT_DETECTOR, DETECTORS, open_detector
 from mien.faces.selection import Select, everyone, largest
+from mien.faces.template import FaceTemplate
+from mien.faces.visibility import REASONS, UNCLEAR, stretch_contrast, visibility_of, why_uncertain
+from mien.faces.yunet import YuNet
 
 __all__ = [
     "DEFAULT_DETECTOR",
     "DETECTORS",
+    "REASONS",
+    "UNCLEAR",
     "CenterFace",
     "Detector",
     "FaceCrops",
+    "FaceTemplate",
+    "Framer",
     "Select",
+    "YuNet",
     "crop_corners",
     "crop_faces",
+    "default_detector",
     "everyone",
     "largest",
     "needs_px_of",
     "open_detector",
+    "stretch_contrast",
     "thumbnail",
+    "visibility_of",
+    "why_uncertain",
 ]

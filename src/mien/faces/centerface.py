@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import math
 from importlib import resources
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
 from mien.errors import ConfigError
+from mien.faces.detections import Detections, input_scale, needs_px_for
 from mien.faces.detector import require_rgb
+from mien.faces.template import CENTERFACE
 from mien.runtime import make_session
-from mien.types import CROP_HW, Box, Face, Image, Point
+from mien.types import Face, Image
 
 __all__ = ["CenterFace"]
 
-# The longer side, in pixels of its input, from which the detector finds a face surely: of the
+# The longer side, in pixels of its input, from which the detector finds a face reliably: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
 _WORKABLE_FACE_PX = 16
-_SMALLEST_SHARE = 20  # the default minimum is this part of the image's shorter side,
-_SMALLEST_PX = 20  # but not less than this
-# Smaller images are enlarged to this: of FER2013's pictures, 48 pixels a side and almost all
-# face, 91 % are found at 64 pixels and 98 % at 128, and no more at 192.
-_MIN_INPUT_PX = 128
-_MAX_INPUT_PX = 2048
 _STRIDE = 32  # of the network's coarsest layer: input sides are multiples of it
 _CELL_PX = 4  # input pixels per cell of the output maps
-_MAX_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
-
-# The smallest face looked for by default is a 20th of the shorter side, and its crop wants one
-# pixel for each of its own: more of a photo need not be decoded.
-_ENOUGH_PX = _SMALLEST_SHARE * CROP_HW[0]
 
 
 class CenterFace:
@@ -72,7 +62,8 @@ class CenterFace:
         if not 0 < threshold < 1:
             raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
         self.min_face_px = min_face_px
-        self.needs_px = _ENOUGH_PX if min_face_px is None else None
+        self.needs_px = needs_px_for(min_face_px)
+        self.template = CENTERFACE
         self.threshold = threshold
         weights = resources.files("mien") / "assets" / "centerface.onnx"
         # Memory kept would stay that of the largest image; without it, the memory of a video
@@ -89,40 +80,11 @@ class CenterFace:
         """
         require_rgb(image)
         height, width = image.shape[:2]
-        blob, size_hw = _to_input(image, _input_scale(height, width, self.min_face_px))
+        scale = input_scale((height, width), self.min_face_px, _WORKABLE_FACE_PX)
+        blob, size_hw = _to_input(image, scale)
         maps = self._session.run(["heatmap", "log_size", "offset", "landmarks"], {"image": blob})
         found = _decode(*(each[0] for each in maps), threshold=self.threshold)
-        return found.to_faces(width / size_hw[1], height / size_hw[0])
-
-
-class _Found(NamedTuple):
-    """Faces in the detector's input: (N, 4) xywh, (N,) and (N, 5, 2) xy; most confident first."""
-
-    boxes_xywh: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    landmarks_xy: NDArray[np.float32]
-
-    def to_faces(self, scale_x: float, scale_y: float) -> tuple[Face, ...]:
-        """Return them in the pixels of the image."""
-        scale = np.array([scale_x, scale_y])
-        starts = np.rint(self.boxes_xywh[:, :2] * scale).astype(int)
-        ends = np.rint((self.boxes_xywh[:, :2] + self.boxes_xywh[:, 2:]) * scale).astype(int)
-        boxes = np.concatenate([starts, np.maximum(ends - starts, 1)], axis=1)
-        points = self.landmarks_xy * scale
-        return tuple(
-            Face(Box(*box), score, tuple(Point(*point) for point in five))
-            for box, score, five in zip(
-                boxes.tolist(), self.scores.tolist(), points.tolist(), strict=True
-            )
-        )
-
-
-def _input_scale(height: int, width: int, min_face_px: int | None) -> float:
-    """Return how many pixels of the detector's input an image pixel becomes."""
-    shorter, longer = sorted((height, width))
-    smallest = min_face_px or max(_SMALLEST_PX, shorter / _SMALLEST_SHARE)
-    scale = max(min(1.0, _WORKABLE_FACE_PX / smallest), _MIN_INPUT_PX / shorter)
-    return min(scale, _MAX_INPUT_PX / longer)
+        return found.to_faces((width / size_hw[1], height / size_hw[0]))
 
 
 def _to_input(image: Image, scale: float) -> tuple[NDArray[np.float32], tuple[int, int]]:
@@ -147,7 +109,7 @@ def _decode(
     landmarks: NDArray[np.float32],
     *,
     threshold: float,
-) -> _Found:
+) -> Detections:
     """Read the network's maps, each (channels, rows, columns).
 
     Channels: 1 score; logarithms of height and width in cells; offset of the centre from
@@ -159,24 +121,6 @@ def _decode(
     cells = np.stack([columns, rows], axis=1) + 0.5
     centres = (cells + offset[::-1, rows, columns].T) * _CELL_PX
     boxes = np.concatenate([centres - size / 2, size], axis=1).astype(np.float32)
-    kept = _without_overlaps(boxes, scores)
-    parts = landmarks[:, rows[kept], columns[kept]].T.reshape(-1, 5, 2)[:, :, ::-1]
-    points = parts * boxes[kept, None, 2:] + boxes[kept, None, :2]
-    return _Found(boxes[kept], scores[kept], points)
-
-
-def _without_overlaps(
-    boxes_xywh: NDArray[np.float32], scores: NDArray[np.float32]
-) -> NDArray[np.intp]:
-    """Return the rows to keep, most confident first: one box for each face."""
-    starts, sizes = boxes_xywh[:, :2], boxes_xywh[:, 2:]
-    ends, areas = starts + sizes, sizes.prod(axis=1)
-    left = np.argsort(-scores, kind="stable")
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
-        shared = np.minimum(ends[left], ends[best]) - np.maximum(starts[left], starts[best])
-        overlap = np.maximum(shared, 0).prod(axis=1)
-        left = left[overlap <= _MAX_OVERLAP * (areas[left] + areas[best] - overlap)]
-    return np.array(kept, np.intp)
+    parts = landmarks[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
+    points = parts * boxes[:, None, 2:] + boxes[:, None, :2]
+    return Detections(boxes, scores, points).without_overlaps()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Resampling, Transform, fromarray
 
 from mien.card import Framing
-from mien.faces.detector import require_rgb
-from mien.types import Crops, Face, Image, Point
+from mien.faces.detector import Detector, require_rgb
+from mien.faces.template import YUNET, FaceTemplate, Square, frame
+from mien.types import Crops, Face, Image, Point, Visibility
 
-__all__ = ["FaceCrops", "crop_corners", "crop_faces", "thumbnail"]
+__all__ = ["FaceCrops", "Framer", "crop_corners", "crop_faces", "thumbnail"]
 
 # At most this many samples a side are averaged for a pixel of a crop: more change nothing
 # that can be seen, and so the time does not grow with the face.
@@ -23,24 +24,55 @@ _MAX_SAMPLES = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceCrops:
-    """What the network sees, with the faces that it was cut from.
+    """What the network sees, with what is known of each face.
 
     Attributes:
-        pixels: uint8 (N, h, w, 1), grey, in the order of the faces; N may be 0.
+        pixels: uint8 (N, h, w, 1), grey, in the order of the faces; N may be 0. Crops of low
+            contrast are stretched.
         faces: in coordinates of the full image.
+        visibility: how well each face can be seen.
     """
 
     pixels: Crops
     faces: tuple[Face, ...]
+    visibility: tuple[Visibility, ...]
 
     def __len__(self) -> int:
         return len(self.faces)
 
 
+@dataclass(frozen=True, slots=True)
+class Framer:
+    """Frames the faces of one detector for one network.
+
+    Attributes:
+        template: where the detector's answers lie in a face's frame.
+        framing: how a crop of the network lies around that frame.
+    """
+
+    template: FaceTemplate = YUNET
+    framing: Framing = field(default_factory=Framing)
+
+    @classmethod
+    def of(cls, detector: Detector, framing: Framing) -> Framer:
+        """Return the framer for a detector's ``template``; that of YuNet if it has none."""
+        return cls(getattr(detector, "template", YUNET), framing)
+
+    def square(self, face: Face) -> Square:
+        """Return the square that is cut out for a face, in the face's coordinates."""
+        found = frame(face, self.template)
+        shift = found.side * self.framing.shift_y
+        centre = Point(
+            found.centre.x - math.sin(found.roll) * shift,
+            found.centre.y + math.cos(found.roll) * shift,
+        )
+        return Square(centre, found.side * self.framing.scale, found.roll)
+
+
 def crop_faces(
     image: Image,
     faces: Sequence[Face],
-    framing: Framing,
+    framer: Framer,
     size_hw: tuple[int, int] | None = None,
 ) -> Crops:
     """Cut faces out of an RGB image as squares, in grey, at the network's size.
@@ -61,18 +93,20 @@ def crop_faces(
     require_rgb(image)
     full_h, full_w = size_hw or image.shape[:2]
     scale_xy = np.array([image.shape[1] / full_w, image.shape[0] / full_h])
-    crops = np.empty((len(faces), *framing.size_hw, 1), np.uint8)
+    crops = np.empty((len(faces), *framer.framing.size_hw, 1), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
-        crop[..., 0] = _cut(image, _square(face, framing).scaled(scale_xy), framing.size_hw)
+        crop[..., 0] = _cut(
+            image, _Sides.of(framer.square(face)).scaled(scale_xy), framer.framing.size_hw
+        )
     return crops
 
 
-def crop_corners(face: Face, framing: Framing) -> tuple[Point, Point, Point, Point]:
+def crop_corners(face: Face, framer: Framer) -> tuple[Point, Point, Point, Point]:
     """Return where the corners of a face's crop lie in its image, and maybe outside of it.
 
     They are in the order of the upright crop: top left, top right, bottom right, bottom left.
     """
-    square = _square(face, framing)
+    square = _Sides.of(framer.square(face))
     centre, x, y = square.centre, square.right / 2, square.down / 2
     corners = (centre - x - y, centre + x - y, centre + x + y, centre - x + y)
     top_left, top_right, bottom_right, bottom_left = (Point(*each.tolist()) for each in corners)
@@ -97,24 +131,29 @@ def thumbnail(image: Image, face: Face, side_px: int, *, room: float = 1.0) -> I
 
 
 @dataclass(frozen=True, slots=True)
-class _Square:
+class _Sides:
     """A turned square in pixels: its centre, and its sides along rows and columns, as xy."""
 
     centre: NDArray[np.float64]
     right: NDArray[np.float64]
     down: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, square: Square) -> _Sides:
+        right = np.array([math.cos(square.roll), math.sin(square.roll)]) * square.side
+        return cls(np.array(square.centre), right, np.array([-right[1], right[0]]))
+
     @property
     def span(self) -> float:
         """The longer side."""
         return float(max(np.hypot(*self.right), np.hypot(*self.down)))
 
-    def scaled(self, by_xy: NDArray[np.float64]) -> _Square:
+    def scaled(self, by_xy: NDArray[np.float64]) -> _Sides:
         """Return it in an image of another size."""
-        return _Square(self.centre * by_xy, self.right * by_xy, self.down * by_xy)
+        return _Sides(self.centre * by_xy, self.right * by_xy, self.down * by_xy)
 
 
-def _cut(image: Image, square: _Square, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+def _cut(image: Image, square: _Sides, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the square in grey, at a size (height, width)."""
     height, width = size_hw
     side = min(size_hw)
@@ -131,17 +170,7 @@ def _cut(image: Image, square: _Square, size_hw: tuple[int, int]) -> NDArray[np.
     return np.asarray(sampled.reduce(per_pixel))
 
 
-def _square(face: Face, framing: Framing) -> _Square:
-    box, roll = face.box, _roll(face)
-    side = max(box.w, box.h)
-    right = np.array([math.cos(roll), math.sin(roll)])
-    down = np.array([-right[1], right[0]])
-    centre = np.array([box.x + box.w / 2, box.y + box.h / 2]) + down * side * framing.shift_y
-    span = side * framing.scale
-    return _Square(centre, right * span, down * span)
-
-
-def _around(image: Image, square: _Square, side_px: int) -> tuple[NDArray[np.uint8], _Square]:
+def _around(image: Image, square: _Sides, side_px: int) -> tuple[NDArray[np.uint8], _Sides]:
     """Return what a square of any roll can touch, in grey, and the square in its pixels.
 
     Outside the image it is the nearest border pixels. A large square is shrunk to what is
@@ -156,25 +185,11 @@ def _around(image: Image, square: _Square, side_px: int) -> tuple[NDArray[np.uin
     grey = fromarray(image[start[1] : end[1], start[0] : end[0]]).convert("L")
 
     shrink = max(1, int(square.span / (side_px * _MAX_SAMPLES)))
-    moved = _Square((centre - start) / shrink, square.right / shrink, square.down / shrink)
+    moved = _Sides((centre - start) / shrink, square.right / shrink, square.down / shrink)
     reach = moved.span / math.sqrt(2) + 2
     inside = np.asarray(grey.reduce(shrink))
     before = np.maximum(np.ceil(reach - moved.centre), 0).astype(int)
     after = np.maximum(np.ceil(moved.centre + reach - inside.shape[::-1]), 0).astype(int)
     widths = ((before[1], after[1]), (before[0], after[0]))
     padded = np.pad(inside, widths, mode="edge")
-    return padded, _Square(moved.centre + before, moved.right, moved.down)
-
-
-def _roll(face: Face) -> float:
-    """Return by how much a face leans, in radians, clockwise on the screen.
-
-    The eyes, the mouth and the line between them vote. By the eyes alone, faces turned by
-    known 30 degrees were measured 2 to 4 degrees too low, and less surely.
-    """
-    if len(face.landmarks) < 5:
-        return 0.0
-    right_eye, left_eye, _, right_mouth, left_mouth = np.array(face.landmarks[:5])
-    across = left_eye - right_eye + left_mouth - right_mouth
-    down = (right_mouth + left_mouth - right_eye - left_eye) / 2
-    return math.atan2(across[1] - down[0], across[0] + down[1])
+    return padded, _Sides(moved.centre + before, moved.right, moved.down)

@@ -9,15 +9,19 @@ from typing import Any
 from mien.errors import ConfigError
 from mien.faces.centerface import CenterFace
 from mien.faces.detector import Detector
+from mien.faces.looks import default_detector
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "open_detector"]
 
 #: mien's own detectors. Others plug in by an entry point of the group ``mien.detectors``: a
 #: callable that takes the keyword arguments of :func:`open_detector`.
-DETECTORS: dict[str, Callable[..., Detector]] = {"centerface": CenterFace}
+DETECTORS: dict[str, Callable[..., Detector]] = {
+    "yunet": default_detector,
+    "centerface": CenterFace,
+}
 
 #: What is used where none is named.
-DEFAULT_DETECTOR = "centerface"
+DEFAULT_DETECTOR = "yunet"
 
 
 def open_detector(name: str | None = None, **options: Any) -> Detector:
@@ -25,7 +29,8 @@ def open_detector(name: str | None = None, **options: Any) -> Detector:
 
     Args:
         name: one of :data:`DETECTORS`, or of an installed package's; the default if ``None``.
-        options: ``min_face_px``, ``threads`` and ``same_size``, as for :class:`CenterFace`.
+        options: ``min_face_px``, ``threshold``, ``threads``, ``same_size`` and ``device``, as for
+            :class:`CenterFace`.
 
     Raises:
         ConfigError: there is no detector of this name, or an option is out of range.

@@ -49,7 +49,9 @@ class Options:
             ``None``.
         head: of the network; the card's first if ``None``.
         largest_face: read the largest face of a picture only.
-        min_face_px: see :class:`mien.faces.CenterFace`.
+        detector: by name; the default one if ``None``.
+        smallest_px: the smallest face that it looks for; see :class:`mien.faces.CenterFace`.
+        min_score, min_face_px: see :class:`mien.predictor.Predictor`.
         abstain: name no emotion where the model is uncertain.
         column: of Parquet sources; see :func:`mien.scale.pictures.pictures_of`.
         frames_per_s: as many frames of a video are read.
@@ -63,7 +65,10 @@ class Options:
     model: str | None = None
     head: str | None = None
     largest_face: bool = False
-    min_face_px: int | None = None
+    detector: str | None = None
+    smallest_px: int | None = None
+    min_score: float = 0.0
+    min_face_px: int = 0
     abstain: bool = False
     column: str | None = None
     frames_per_s: float = 1.0
@@ -126,7 +131,7 @@ class Job:
             ModelError: the model cannot be used.
         """
         model = default_model() if options.model is None else Path(options.model)
-        open_session(model, head=options.head, device="cpu", threads=1)
+        open_session(model, device="cpu", threads=1).card.head(options.head)
         relative = any(not is_address(each) and not os.path.isabs(each) for each in sources)
         relative |= options.model is not None and not os.path.isabs(options.model)
         base = os.getcwd() if relative else ""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mien.card import sha256_of
 from mien.errors import ConfigError, InputError, MienError, ModelError
-from mien.faces import everyone, largest
+from mien.faces import everyone, largest, open_detector
 from mien.predictor import Predictor, open_predictor
 from mien.runtime import default_model
 from mien.scale.job import Job, Options, PartReport
@@ -34,7 +34,9 @@ _TYPES = {
         ("frame", "width", "height", "face", "box.x", "box.y", "box.w", "box.h", "identity"),
         "int32",
     ),
-    **dict.fromkeys(("image", "emotion", "set", "error.code", "error.message"), "string"),
+    **dict.fromkeys(
+        ("image", "emotion", "set", "reasons", "error.code", "error.message"), "string"
+    ),
     "time_s": "float64",
     "uncertain": "bool",
 }
@@ -146,8 +148,15 @@ def open_reader(folder: str) -> PartReader:
 
 def _open_predictor(options: Options, model_sha256: str) -> Predictor:
     model = default_model() if options.model is None else Path(options.model)
+    detector = open_detector(options.detector, min_face_px=options.smallest_px, threads=1)
     predictor = open_predictor(
-        model, head=options.head, device="cpu", threads=1, min_face_px=options.min_face_px
+        model,
+        head=options.head,
+        detector=detector,
+        device="cpu",
+        threads=1,
+        min_score=options.min_score,
+        min_face_px=options.min_face_px,
     )
     if sha256_of(model) != model_sha256:
         raise ModelError(

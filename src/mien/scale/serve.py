@@ -53,4 +53,4 @@ def application(replicas: Replicas) -> serve.Application:
         # the service has a queue of its own, and says so when it is full
         max_ongoing_requests=read_settings().queue + replicas.cpus,
     )
-    return deployment.bind()
+    return deployment.bind()  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import anyio
 from starlette.requests import HTTPConnection, Request
@@ -20,10 +20,8 @@ from mien.service.errors import ClientGone, ServiceError
 from mien.service.metrics import Metrics
 from mien.service.settings import Settings
 
-if TYPE_CHECKING:
-    from mien.service.socket import Conversation
-
 __all__ = [
+    "Conversation",
     "Services",
     "address_of",
     "charge",
@@ -36,6 +34,14 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+
+class Conversation(Protocol):
+    """What is said over one socket, for as long as it is open."""
+
+    async def stop(self) -> None:
+        """Close it, as the service is stopping."""
+        ...
 
 
 @dataclass

@@ -57,7 +57,7 @@ def draw(
         checkpoint()
         readings = _moved(outcome, image)
         faces = [reading.face for reading in readings[: len(explanations)]]
-        ground = lay_over(image, faces, explanations, engine.card.framing)
+        ground = lay_over(image, faces, explanations, engine.predictor.framer)
         drawn = annotate(ground, readings)
         checkpoint()
         return encode(drawn, kind), (drawn.shape[0], drawn.shape[1])

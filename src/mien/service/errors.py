@@ -72,7 +72,7 @@ _STATUS_OF_ERROR: tuple[tuple[type[MienError], int], ...] = (
 )
 
 
-class ServiceError(Exception):
+class ServiceError(MienError):
     """A refusal by the service: a code of :data:`STATUS_CODES` and a message for people."""
 
     def __init__(

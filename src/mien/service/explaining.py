@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from mien.card import ModelCard
 from mien.explain import Explanation, Occlusion
-from mien.faces import crop_corners
+from mien.faces import Framer, crop_corners
 from mien.service.engine import Engine, Outcome
 from mien.types import Crops
 
@@ -42,7 +41,7 @@ def add_explanations(
     faces: list[dict[str, Any]],
     outcome: Outcome,
     explanations: tuple[Explanation, ...],
-    card: ModelCard,
+    framer: Framer,
 ) -> None:
     """Give each face, as JSON, its ``explanation``; ``null`` to those beyond the limit."""
     for face in faces:
@@ -53,7 +52,7 @@ def add_explanations(
             "label": why.label,
             "probability": why.probability,
             "map": [[round(value, _DIGITS) for value in row] for row in why.heatmap.tolist()],
-            "corners": [list(point) for point in crop_corners(reading.face, card.framing)],
+            "corners": [list(point) for point in crop_corners(reading.face, framer)],
             "region": region._asdict(),
             "probability_without": why.hidden,
         }

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from mien.card import ModelCard
+from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
 from mien.service.deps import check_key, services_of
@@ -115,7 +116,7 @@ async def local_settings(request: Request) -> dict[str, Any]:
         "model": _model_path(request) is not None,
         "head": predictor.head,
         "labels": list(predictor.labels),
-        "geometry": asdict(predictor.card.framing),
+        "geometry": {"scale": CENTERFACE.box_scale, "shift_y": CENTERFACE.box_shift_y},
         "confidence": asdict(predictor.calibration),
     }
 

@@ -188,7 +188,7 @@ async def _answer(
             return Response(drawn, media_type=f"image/{kind}", headers=headers)
     content = _picture(outcome)
     if wanted.explain_faces:
-        add_explanations(content["faces"], outcome, explanations, engine.card)
+        add_explanations(content["faces"], outcome, explanations, engine.predictor.framer)
     return JSONResponse({**_head(request, engine), **content})
 
 

@@ -28,7 +28,6 @@ from mien.service.logs import configure
 from mien.service.processes import Supervisor
 from mien.service.protocol import HttpConnection, SocketConnection
 from mien.service.settings import Settings
-from mien.service.socket import Close
 
 __all__ = ["Server", "check_binding", "make_server", "serve"]
 
@@ -62,9 +61,7 @@ class Server(uvicorn.Server):
         self._services.stopping = True
         _log.info("stopping")
         conversations = list(self._services.conversations)
-        await asyncio.gather(
-            *(each.close(Close.STOPPING, "the service is stopping") for each in conversations)
-        )
+        await asyncio.gather(*(each.stop() for each in conversations))
         if not self.force_exit:
             await asyncio.sleep(_GRACE_S)
         if self._grpc is not None:

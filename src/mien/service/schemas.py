@@ -89,7 +89,7 @@ class ExplainedFace(FaceShape):
 class PredictAnswer(PictureAnswer):
     """What ``/predict`` answers."""
 
-    faces: list[ExplainedFace]
+    faces: list[ExplainedFace]  # type: ignore[assignment]  # narrower in what is only written
 
     request_id: str
     model: ModelShape

@@ -154,6 +154,10 @@ class Conversation:
                 self._services.metrics.sockets.set(len(self._services.sockets))
             await self.close(code, reason)
 
+    async def stop(self) -> None:
+        """Close it, as the service is stopping."""
+        await self.close(Close.STOPPING, "the service is stopping")
+
     async def close(self, code: Close, reason: str) -> None:
         """End the conversation; closing twice is harmless."""
         if self.state is State.CLOSED:

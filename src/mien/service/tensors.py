@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import ModelCard
+from mien.faces import stretch_contrast
 from mien.service.engine import Engine
 from mien.service.errors import ServiceError
 from mien.types import Crops
@@ -50,7 +51,8 @@ def body_limit(card: ModelCard, most_crops: int) -> int:
 
 async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.float32]]:
     """Run the network; return every output by its name."""
-    answers = await engine.classify(crops)
+    stretched = await engine.on_thread(lambda: stretch_contrast(crops))
+    answers = await engine.classify(stretched)
     return {
         "logits": answers[engine.predictor.head],
         "probabilities": engine.predictor.probabilities(answers),

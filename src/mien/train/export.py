@@ -34,10 +34,7 @@ from mien.train.recipes import Recipe, load_recipe
 from mien.train.runs import Origins, check_same_data, read_origins, trained_model
 from mien.types import EMOTIONS, Crops
 
-__all__ = ["FRAMING", "Exported", "export_run", "parity"]
-
-#: How CenterFace's box lies in FER2013's frame: ``scripts/measure_crop_geometry.py``.
-FRAMING = Framing(scale=1.07, shift_y=-0.02)
+__all__ = ["Exported", "export_run", "parity"]
 
 #: Largest difference between the logits of two forms of one network.
 TOLERANCE = 1e-4
@@ -62,7 +59,7 @@ def export_run(
     onnx_path: Path,
     *,
     version: str = "1",
-    framing: Framing = FRAMING,
+    framing: Framing | None = None,
     on_crops: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
     """Export a run, fit its confidence on its held-out rows and judge it on the test splits.
@@ -87,7 +84,9 @@ def export_run(
         raise ConfigError("the run held no rows out (validation_split is 0): nothing to fit on")
     model = trained_model(run_dir)
     logits_model = nets.logits_of(model)
-    card = _card(onnx_path.stem, version, recipe, model, framing, read_origins(run_dir))
+    card = _card(
+        onnx_path.stem, version, recipe, model, framing or Framing(), read_origins(run_dir)
+    )
 
     with atomic_write(onnx_path) as temporary:
         write_onnx(logits_model, temporary)

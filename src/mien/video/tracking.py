@@ -31,6 +31,7 @@ import numpy as np
 from mien.calibration import prediction_set
 from mien.card import Calibration
 from mien.errors import ConfigError, MissingExtra
+from mien.faces import why_uncertain
 from mien.types import Box, Face, Point, Reading
 
 __all__ = ["Track", "Tracker", "TrackingRules", "Tracks", "expected", "step"]
@@ -279,11 +280,13 @@ def _towards(old: _Shares, new: _Shares, part: float) -> _Shares:
 
 def _shown(reading: Reading, track: Track, confidence: Calibration) -> Reading:
     shares = track.steady
+    reasons = why_uncertain(max(shares), reading.visibility, confidence)
     return replace(
         reading,
         probabilities=shares,
         set=prediction_set(shares, reading.labels, confidence.set_threshold),
-        uncertain=max(shares) < confidence.abstain_below,
+        uncertain=bool(reasons),
+        reasons=reasons,
         identity=track.identity,
     )
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import InputError, MienError
@@ -16,73 +16,20 @@ from mien.video import (
     FrameReadings,
     JsonLines,
     Outcome,
+    Output,
     VideoLimits,
     VideoWriter,
     open_source,
     run,
 )
+from mien.video.story import Person, Story, most_seen
+from mien.video.timeline import timeline_html
 from mien.webapp.jobs import JobState
 
-__all__ = ["ClipResult", "Person", "Span", "Timeline", "read_clip"]
+__all__ = ["ClipResult", "read_clip"]
 
 _LIMITS = VideoLimits(max_pixels=4096 * 2304, max_duration_s=3600)
-# A face that is away for longer ends its span; shorter gaps are the detector's.
-_GAP_S = 0.5
-
-
-@dataclass(slots=True)
-class Span:
-    """While one person showed one thing: seconds of the video, from first to last frame."""
-
-    start_s: float
-    end_s: float
-    emotion: str
-    uncertain: bool
-
-
-@dataclass(slots=True)
-class Person:
-    """One identity's spans, in the order of time."""
-
-    identity: int
-    spans: list[Span] = field(default_factory=list)
-
-    @property
-    def seen_s(self) -> float:
-        """For how long the face was seen."""
-        return sum(span.end_s - span.start_s for span in self.spans)
-
-
-class Timeline:
-    """Joins readings into spans as frames come; an output of :func:`mien.video.run`."""
-
-    def __init__(self) -> None:
-        self._people: dict[int, Person] = {}
-
-    def write(self, frame: FrameReadings) -> None:
-        """Give one frame."""
-        for reading in frame.readings:
-            if reading.identity is None:
-                continue
-            person = self._people.setdefault(reading.identity, Person(reading.identity))
-            last = person.spans[-1] if person.spans else None
-            seen = last is not None and frame.time_s - last.end_s <= _GAP_S
-            if last is not None and seen:
-                last.end_s = frame.time_s
-            if last is None or not seen or _shown(last) != (reading.top, reading.uncertain):
-                span = Span(frame.time_s, frame.time_s, reading.top, reading.uncertain)
-                person.spans.append(span)
-
-    def commit(self) -> None:
-        """Nothing is left to do."""
-
-    def discard(self) -> None:
-        """Nothing was written anywhere."""
-
-    def people(self, most: int = 8) -> tuple[Person, ...]:
-        """Return those who were seen longest, in the order of their numbers."""
-        longest = sorted(self._people.values(), key=lambda each: -each.seen_s)[:most]
-        return tuple(sorted(longest, key=lambda each: each.identity))
+_MOST_PEOPLE = 8  # strips on the page; the timeline to download has more
 
 
 @dataclass(frozen=True)
@@ -91,8 +38,9 @@ class ClipResult:
 
     Attributes:
         name: as it was handed in.
-        folder: holds ``annotated.mp4``, ``readings.csv`` and ``readings.jsonl``; deleted when
-            nobody holds the result any more.
+        folder: holds ``annotated.mp4``, ``readings.csv``, ``readings.jsonl`` and
+            ``timeline.html``; deleted when nobody holds the result any more.
+        people: who was in it, those seen longest.
     """
 
     name: str
@@ -121,7 +69,7 @@ def read_clip(name: str, data: bytes, predictor: Predictor) -> Callable[[JobStat
         path = folder / "upload"
         path.write_bytes(data)
         try:
-            result = ClipResult(name, folder, *_run(path, predictor, state))
+            result = ClipResult(name, folder, *_run(name, path, predictor, state))
         except MienError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(str(error).replace(str(path), name)) from None
@@ -132,25 +80,24 @@ def read_clip(name: str, data: bytes, predictor: Predictor) -> Callable[[JobStat
     return work
 
 
-def _run(path: Path, predictor: Predictor, state: JobState) -> tuple[Outcome, tuple[Person, ...]]:
+def _run(
+    name: str, path: Path, predictor: Predictor, state: JobState
+) -> tuple[Outcome, tuple[Person, ...]]:
     source = open_source(str(path), limits=_LIMITS)
     state.report(0, source.info.frames or 0)
-    timeline = Timeline()
-    outputs = [
+    story = Story(predictor.labels)
+    outputs: list[Output] = [
         VideoWriter(path.with_name("annotated.mp4"), source),
         CsvTable(path.with_name("readings.csv"), predictor.labels),
         JsonLines(path.with_name("readings.jsonl")),
-        timeline,
     ]
-    outcome = run(
-        source,
-        predictor,
-        outputs,
-        on_frame=lambda frame: state.report(frame.index + 1),
-        stop=lambda: state.stop_wished,
-    )
-    return outcome, timeline.people()
 
+    def on_frame(frame: FrameReadings) -> None:
+        story.add(frame.time_s, frame.readings, frame.image)
+        state.report(frame.index + 1)
 
-def _shown(span: Span) -> tuple[str, bool]:
-    return span.emotion, span.uncertain
+    outcome = run(source, predictor, outputs, on_frame=on_frame, stop=lambda: state.stop_wished)
+    people = story.people(min_seen_s=0.0)
+    page = timeline_html(people, (0.0, max(outcome.duration_s, 0.1)), name)
+    path.with_name("timeline.html").write_text(page, encoding="utf-8")
+    return outcome, most_seen(people, _MOST_PEOPLE)

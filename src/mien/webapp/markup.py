@@ -10,9 +10,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mien.palette import color_of, colors_of
+from mien.palette import colors_of
 from mien.text import percent
-from mien.types import Reading
+from mien.types import EMOTIONS, Reading
 
 __all__ = [
     "bars",
@@ -224,18 +224,22 @@ def _base64(text: str) -> str:
 
 
 def timeline(
-    rows: Sequence[tuple[str, Sequence[tuple[float, float, str, bool]]]], duration_s: float
+    rows: Sequence[tuple[str, Sequence[tuple[float, float, str, bool]]]],
+    duration_s: float,
+    labels: Sequence[str] = EMOTIONS,
 ) -> str:
     """Return a strip for each person: what was shown when.
 
     Args:
         rows: a name, and spans: start and end in seconds, label, whether it is uncertain.
         duration_s: what the whole width stands for.
+        labels: of the model, whose colors the spans have.
     """
     whole = max(duration_s, 1e-9)
+    colors = colors_of(labels)
     body = "".join(
         f'<li><span class="mien-name">{escape(name)}</span><span class="mien-strip">'
-        + "".join(_span(*span, whole) for span in spans)
+        + "".join(_span(*span, whole, colors[span[2]]) for span in spans)
         + "</span></li>"
         for name, spans in rows
     )
@@ -243,12 +247,14 @@ def timeline(
     return f'<div class="mien-timeline"><ul>{body}</ul><div class="mien-clock">{marks}</div></div>'
 
 
-def _span(start_s: float, end_s: float, label: str, uncertain: bool, whole_s: float) -> str:
+def _span(
+    start_s: float, end_s: float, label: str, uncertain: bool, whole_s: float, color: str
+) -> str:
     words = f"{_clock(start_s)} to {_clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
     kind = ' class="mien-faint"' if uncertain else ""
     return (
         f'<i{kind} style="left:{start_s / whole_s:.3%};width:{(end_s - start_s) / whole_s:.3%};'
-        f'background:{color_of(label)}" title="{escape(words)}"></i>'
+        f'background:{color}" title="{escape(words)}"></i>'
     )
 
 

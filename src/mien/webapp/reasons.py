@@ -38,20 +38,20 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
     """Explain a picture that was read with ``keep``."""
     if result.kept is None or not result.readings:
         return Reasons()
-    framing = predictor.card.framing
+    framer = predictor.framer
     crops = result.kept.crops[:MOST_FACES]
     explanations = explain(predictor, crops)
     photo = decode(result.kept.photo)
     shown = shown_on(photo, result.readings, result.size_hw)
     faces = [reading.face for reading in shown[:MOST_FACES]]
-    picture = annotate(lay_over(photo, faces, explanations, framing), shown)
+    picture = annotate(lay_over(photo, faces, explanations, framer), shown)
     return Reasons(
         encode(picture, quality=JPEG_QUALITY),
         tuple(
             encode(tile(crop, why, _TILE_PX)) for crop, why in zip(crops, explanations, strict=True)
         ),
         tuple(
-            _sentence(in_words(why, reading.face, framing))
+            _sentence(in_words(why, reading.face, framer))
             for why, reading in zip(explanations, result.readings, strict=False)
         ),
     )

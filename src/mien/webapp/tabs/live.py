@@ -32,7 +32,7 @@ def show(predictor: Predictor) -> None:
 @st.fragment
 def _live(predictor: Predictor) -> None:
     labels = predictor.labels
-    component = st.components.v2.component("mien_live", **_parts())
+    component = st.components.v2.component("mien_live", **_parts())  # type: ignore[arg-type]
     component(
         key=_KEY,
         data={

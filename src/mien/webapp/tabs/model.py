@@ -9,12 +9,12 @@ import streamlit as st
 
 from mien.card import ModelCard
 from mien.notice import INTENDED_USE, PROHIBITED_USE
+from mien.text import percent
 from mien.webapp.markup import (
     class_table,
     confusion_table,
     empty_state,
     fields,
-    percent,
     reliability_plot,
 )
 from mien.webapp.reports import ClassFigures, find_report, headline_result, split_rows

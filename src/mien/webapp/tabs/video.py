@@ -76,13 +76,16 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
     rows = [
         (
             f"Person {person.identity}",
-            [(span.start_s, span.end_s, span.emotion, span.uncertain) for span in person.spans],
+            [
+                (each.start_s, each.end_s, each.emotion, each.uncertain_share > 0.5)
+                for each in person.episodes
+            ],
         )
         for person in result.people
     ]
     if rows:
-        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.labels))
-        if any(span.uncertain for person in result.people for span in person.spans):
+        st.html(timeline(rows, outcome.duration_s, predictor.labels) + swatches(predictor.labels))
+        if any(span[-1] for _, spans in rows for span in spans):
             st.caption("Paler: not sure enough to name one.")
     else:
         st.html(empty_state("No face found", "Nobody in this video faces the camera."))
@@ -93,6 +96,7 @@ def _offer_downloads(result: ClipResult) -> None:
     stem = result.name.rsplit(".", 1)[0]
     files = (
         ("Annotated video", result.video.read_bytes(), f"{stem}-mien.mp4", "video/mp4"),
+        ("Timeline", result.text_of("timeline.html"), f"{stem}-mien.html", "text/html"),
         ("CSV", result.text_of("readings.csv"), f"{stem}-mien.csv", "text/csv"),
         ("JSON lines", result.text_of("readings.jsonl"), f"{stem}-mien.jsonl", "application/jsonl"),
     )

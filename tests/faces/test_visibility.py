@@ -7,12 +7,19 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import ImageFilter
 
-from mien.confidence import softmax
-from mien.framing import YUNET, Square, frame
+from mien.calibration import softmax
+from mien.faces.template import YUNET, Square, frame
+from mien.faces.visibility import (
+    REASONS,
+    Limits,
+    Visibility,
+    reasons,
+    stretch_contrast,
+    visibility_of,
+)
+from mien.faces.yunet import YuNet
 from mien.runtime import Session, open_session
 from mien.types import Box, Face, Image, Point
-from mien.visibility import REASONS, Limits, Visibility, reasons, stretch_contrast, visibility_of
-from mien.yunet import YuNet
 
 CLEAR = Visibility(100.0, 0.8, 120.0, 190.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -202,7 +209,7 @@ def test_a_dim_portrait_reads_happy_as_in_full_light(
     (face,) = detector(dim)
     crop = cut(dim, frame(face, YUNET))
     assert reasons(visibility_of(crop, face, YUNET, (512, 512))) == ()
-    logits = session(stretch_contrast(crop[None, ..., None]))
-    (probabilities,) = softmax(logits, session.card.confidence.temperature)
+    logits = session(stretch_contrast(crop[None, ..., None]))["emotion"]
+    (probabilities,) = softmax(logits, session.card.calibration.temperature)
     assert session.card.labels[int(probabilities.argmax())] == "happy"
     assert probabilities.max() > 0.8

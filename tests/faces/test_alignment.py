@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mien.alignment import Aligner
+from mien.faces.alignment import Aligner
+from mien.faces.yunet import YuNet
 from mien.types import Box, Face, Image, Point
-from mien.yunet import YuNet
 
 FACE = Face(Box(180, 63, 88, 111), 0.9)
 POINTS = [(203, 102), (248, 104), (224, 124), (205, 143), (241, 143)]

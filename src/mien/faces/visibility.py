@@ -14,12 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.framing import FaceTemplate, Square, frame
-from mien.types import Crops, Face
+from mien.card import Calibration
+from mien.faces.template import FaceTemplate, Square, frame
+from mien.types import Crops, Face, Visibility
 
-__all__ = ["REASONS", "Limits", "Visibility", "reasons", "stretch_contrast", "visibility_of"]
+__all__ = [
+    "REASONS",
+    "UNCLEAR",
+    "Limits",
+    "reasons",
+    "stretch_contrast",
+    "visibility_of",
+    "why_uncertain",
+]
 
-#: What :func:`reasons` may return, in its order. ``expression unclear`` is the network's own.
+#: The reason of a reading none of whose probabilities is high enough.
+UNCLEAR = "expression unclear"
+
+#: What :func:`reasons` may return, in its order.
 REASONS = ("too small", "blurred", "dark", "overexposed", "turned away", "cut off")
 
 # How far the nose tip stands out of the plane of eyes and mouth, in sides of the frame. On adults
@@ -32,34 +44,6 @@ _WHITE = 250
 _LOW_DEVIATION = 25.0
 _PERCENTILES = (2.0, 98.0)
 _STRETCHED_TO = (20.0, 235.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Visibility:
-    """How well a face can be seen.
-
-    Attributes:
-        size_px: side of the square that was cut out, in pixels of the image; ``None`` where the
-            crop came ready-made.
-        sharpness: standard deviation of the crop's Laplacian in its own standard deviations, as
-            the network sees it; 0 if it is flat. FER2013's pictures have 0.55 to 1.2.
-        light: mean of the crop as it was in the image, 0 to 255.
-        contrast: from its 2nd to its 98th percentile, 0 to 255.
-        white: fraction of its pixels that are white.
-        yaw: estimated, in degrees; positive where the nose points to the right of the image.
-            ``None`` without landmarks.
-        pitch: estimated, in degrees; positive where the face looks down. ``None`` likewise.
-        outside: fraction of the square that lies beyond the image.
-    """
-
-    size_px: float | None
-    sharpness: float
-    light: float
-    contrast: float
-    white: float
-    yaw: float | None = None
-    pitch: float | None = None
-    outside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +106,19 @@ def reasons(seen: Visibility, limits: Limits | None = None) -> tuple[str, ...]:
         "cut off": seen.outside > limits.max_outside,
     }
     return tuple(reason for reason in REASONS if holds[reason])
+
+
+def why_uncertain(
+    confidence: float, seen: Visibility | None, calibration: Calibration
+) -> tuple[str, ...]:
+    """Return why a reading is uncertain: how its face is seen, or its own probabilities.
+
+    Args:
+        confidence: the top probability.
+        seen: ``None`` where it is not known.
+    """
+    unclear = (UNCLEAR,) if confidence < calibration.abstain_below else ()
+    return (() if seen is None else reasons(seen)) + unclear
 
 
 def stretch_contrast(crops: Crops) -> Crops:

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from mien.alignment import Aligner
-from mien.detections import Detections, input_scale, needs_px_for
-from mien.errors import ConfigError, InputError
+from mien.errors import ConfigError
+from mien.faces.alignment import Aligner
+from mien.faces.detections import Detections, input_scale, needs_px_for
+from mien.faces.detector import require_rgb
+from mien.faces.template import YUNET
+from mien.runtime import make_session
 from mien.types import Face, Image
 
 __all__ = ["YuNet"]
@@ -52,6 +54,7 @@ class YuNet:
         threads: for one image; 0 leaves it to ONNX Runtime.
         same_size: the images will all have one size, as those of a video; memory is then kept
             from one to the next.
+        device: ``auto`` or one of :data:`mien.runtime.DEVICES`.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -67,6 +70,7 @@ class YuNet:
         threshold: float = 0.6,
         threads: int = 0,
         same_size: bool = False,
+        device: str = "cpu",
     ) -> None:
         if min_face_px is not None and min_face_px < 1:
             raise ConfigError(f"min_face_px must be at least 1, not {min_face_px}")
@@ -75,15 +79,12 @@ class YuNet:
         self.min_face_px = min_face_px
         self.needs_px = needs_px_for(min_face_px)
         self.threshold = threshold
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # An arena would keep the memory of the largest image for ever.
-        options.enable_cpu_mem_arena = same_size
-        options.enable_mem_pattern = same_size
-        self.aligner = Aligner(threads=threads)
+        self.template = YUNET
+        self.aligner = Aligner(threads=threads, device=device)
         weights = resources.files("mien") / "assets" / "yunet.onnx"
-        self._session = onnxruntime.InferenceSession(
-            weights.read_bytes(), options, providers=["CPUExecutionProvider"]
+        # Memory kept would stay that of the largest image.
+        self._session = make_session(
+            weights.read_bytes(), device=device, threads=threads, keep_memory=same_size
         )
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
@@ -92,7 +93,7 @@ class YuNet:
         Raises:
             InputError: the image is not uint8 (H, W, 3).
         """
-        _require_rgb(image)
+        require_rgb(image)
         height, width = image.shape[:2]
         scale = input_scale((height, width), self.min_face_px, _WORKABLE_FACE_PX)
         resized = _resized(image, scale)
@@ -155,11 +156,3 @@ def _stretched(resized: PillowImage.Image) -> Iterator[PillowImage.Image]:
         values = (np.arange(256) - dark) * min(255 / max(bright - dark, 1), _MAX_GAIN)
         table = np.clip(np.rint(values), 0, 255).astype(int).tolist()
         yield resized.point(table * 3)
-
-
-def _require_rgb(image: Image) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise InputError(
-            "an image must be RGB, uint8 (H, W, 3), with at least one pixel; "
-            f"received {image.dtype} of shape {image.shape}"
-        )

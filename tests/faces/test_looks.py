@@ -8,10 +8,10 @@ import pytest
 from PIL import Image as PillowImage
 
 from mien.faces import CenterFace
-from mien.framing import YUNET, frame
-from mien.looks import Aligned, Later, SecondLook, Turned, default_detector
+from mien.faces.looks import Aligned, Later, SecondLook, Turned, default_detector
+from mien.faces.template import YUNET, frame
+from mien.faces.yunet import YuNet
 from mien.types import Box, Face, Image
-from mien.yunet import YuNet
 
 BICUBIC = PillowImage.Resampling.BICUBIC
 NOTHING = np.zeros((64, 64, 3), np.uint8)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mien.alignment import Aligner
-from mien.faces import CenterFace, Detector
-from mien.framing import YUNET
+from mien.faces.alignment import Aligner
+from mien.faces.centerface import CenterFace
+from mien.faces.detector import Detector
+from mien.faces.yunet import YuNet
 from mien.types import Box, Face, Image, Point
-from mien.yunet import YuNet
 
 __all__ = ["Aligned", "Later", "SecondLook", "Turned", "default_detector"]
 
@@ -23,6 +23,7 @@ def default_detector(
     threshold: float | None = None,
     threads: int = 0,
     same_size: bool = False,
+    device: str = "cpu",
 ) -> SecondLook:
     """Return YuNet, followed by second looks where it finds nothing: turned, then CenterFace.
 
@@ -33,11 +34,17 @@ def default_detector(
         same_size: as for a video, in which a second look falls on every tenth image only.
     """
     limits: dict[str, float] = {} if threshold is None else {"threshold": threshold}
-    first = YuNet(min_face_px=min_face_px, threads=threads, same_size=same_size, **limits)
+    first = YuNet(
+        min_face_px=min_face_px, threads=threads, same_size=same_size, device=device, **limits
+    )
 
     def centerface() -> Detector:
         detector = CenterFace(
-            min_face_px=min_face_px, threads=threads, same_size=same_size, **limits
+            min_face_px=min_face_px,
+            threads=threads,
+            same_size=same_size,
+            device=device,
+            **limits,
         )
         return Aligned(detector, first.aligner)
 
@@ -56,8 +63,7 @@ class SecondLook:
     """
 
     def __init__(self, first: YuNet, *others: Detector, every: int = 1) -> None:
-        self.needs_px = first.needs_px
-        self.template = YUNET
+        self.needs_px, self.template = first.needs_px, first.template
         self._first, self._others = first, others
         self._every, self._empty = every, itertools.count()
 

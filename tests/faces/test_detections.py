@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.detections import Detections, input_scale, needs_px_for
+from mien.faces.detections import Detections, input_scale, needs_px_for
 from mien.types import Box
 
 

@@ -13,11 +13,20 @@ import pytest
 
 from mien.card import Framing
 from mien.errors import ConfigError, InputError
-from mien.faces import CenterFace, centerface, crop_faces, framing
+from mien.faces import CenterFace, FaceTemplate, Framer, centerface, crop_faces
+from mien.faces.detections import input_scale
+from mien.faces.template import CENTERFACE
 from mien.types import Box, Face, Image, Point
 
-WHOLE = Framing(scale=1.0, shift_y=0.0)
-FER2013 = Framing(scale=1.07, shift_y=-0.02)
+
+def by_box(scale: float, shift_y: float) -> Framer:
+    """Frame faces by their boxes, and their roll by CenterFace's landmarks."""
+    template = FaceTemplate(CENTERFACE.landmarks, scale, shift_y, landmark_weight=0.0)
+    return Framer(template, Framing())
+
+
+WHOLE = by_box(1.0, 0.0)
+FER2013 = by_box(1.07, -0.02)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +161,7 @@ def test_a_rolled_face_is_found_and_cut_out_upright(
 ) -> None:
     rolled = turned(astronaut, degrees)
     (face,) = detector(rolled)
-    assert abs(math.degrees(framing._roll(face)) - degrees) < 10
+    assert abs(math.degrees(Framer(CENTERFACE).square(face).roll) - degrees) < 10
     upright = crop_faces(astronaut, detector(astronaut), FER2013)[0, ..., 0]
     crop = crop_faces(rolled, [face], FER2013)[0, ..., 0]
     unturned = Face(face.box, face.score)
@@ -177,7 +186,7 @@ def test_min_face_px_decides_what_is_looked_at() -> None:
         (10, 60_000, None, 2048 / 60_000),
     ]
     for height, width, min_face_px, scale in table:
-        assert centerface._input_scale(height, width, min_face_px) == pytest.approx(scale)
+        assert input_scale((height, width), min_face_px, 16) == pytest.approx(scale)
 
 
 def test_a_small_minimum_finds_what_a_large_one_leaves_out(astronaut: Image) -> None:
@@ -232,7 +241,7 @@ def test_decoding_no_cell_gives_no_face() -> None:
     found = centerface._decode(*maps, threshold=0.4)
     assert found.boxes_xywh.shape == (0, 4)
     assert found.landmarks_xy.shape == (0, 5, 2)
-    assert found.to_faces(1.0, 1.0) == ()
+    assert found.to_faces((1.0, 1.0)) == ()
 
 
 def test_decoding_one_cell() -> None:
@@ -245,7 +254,7 @@ def test_decoding_one_cell() -> None:
     offset[:, 2, 5] = 0.25, -0.25  # y, x
     landmarks[:, 2, 5] = [0.4, 0.3, 0.4, 0.7, 0.5, 0.5, 0.8, 0.3, 0.8, 0.7]
     (face,) = centerface._decode(heatmap, log_size, offset, landmarks, threshold=0.4).to_faces(
-        2.0, 1.0
+        (2.0, 1.0)
     )
     # centre (5.5 - 0.25, 2.5 + 0.25) cells of 4 px = (21, 11); size 16 x 24; x doubled
     assert face.box == Box(26, -1, 32, 24)
@@ -353,7 +362,7 @@ def test_the_geometry_widens_and_lowers_the_square() -> None:
         (2.0, -0.5, (24, 48), (12, 36)),
     ]
     for scale, shift_y, rows, columns in table:
-        crop = crop_faces(image, [face], Framing(scale, shift_y))[0, ..., 0]
+        crop = crop_faces(image, [face], by_box(scale, shift_y))[0, ..., 0]
         expected = np.zeros((48, 48))
         expected[slice(*rows), slice(*columns)] = 200
         assert (np.abs(crop - expected) > 60).mean() < 0.03

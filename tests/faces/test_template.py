@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from mien.framing import BOX_ONLY, CENTERFACE, YUNET, FaceTemplate, Square, frame
+from mien.faces.template import CENTERFACE, YUNET, FaceTemplate, Square, frame
+from mien.faces.yunet import YuNet
 from mien.types import Box, Face, Image, Point
-from mien.yunet import YuNet
 
 FLAT = FaceTemplate(YUNET.landmarks, box_scale=1.0, box_shift_y=0.0, landmark_weight=1.0)
 
@@ -40,7 +40,7 @@ def assert_same(found: Square, expected: Square, tolerance: float = 0.01) -> Non
 
 def test_a_face_without_landmarks_is_framed_by_its_box() -> None:
     face = Face(Box(10, 20, 60, 80), 0.9)
-    assert frame(face, BOX_ONLY) == Square(Point(40, 60), 80)
+    assert frame(face, FaceTemplate()) == Square(Point(40, 60), 80)
     template = FaceTemplate(YUNET.landmarks, box_scale=1.1, box_shift_y=0.05)
     square = frame(face, template)
     assert square.side == pytest.approx(88)

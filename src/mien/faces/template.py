@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.types import Face, Point
 
-__all__ = ["BOX_ONLY", "CENTERFACE", "YUNET", "FaceTemplate", "Square", "frame"]
+__all__ = ["CENTERFACE", "YUNET", "FaceTemplate", "Square", "frame"]
 
 # Beyond these, landmarks contradict the box or each other. Of 2,121 pasted FER2013 pictures 2 %
 # of YuNet's landmarks, fitted, differ from the box by more, and 0.2 % are no face's landmarks.
@@ -75,8 +75,6 @@ def _symmetric(
 # scenes, and corrected by how the same answers differ between whole heads and such pictures.
 YUNET = FaceTemplate(_symmetric((0.185, -0.100), 0.099, (0.144, 0.2585)), 0.993, 0.0, 0.7)
 CENTERFACE = FaceTemplate(_symmetric((0.185, -0.105), 0.101, (0.146, 0.265)), 0.965, -0.02, 1.0)
-#: For a detector of which nothing is known.
-BOX_ONLY = FaceTemplate(box_scale=1.0)
 
 
 def frame(face: Face, template: FaceTemplate) -> Square:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from importlib import resources
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from mien.runtime import make_session
 from mien.types import Box, Face, Image, Point
 
 __all__ = ["Aligner"]
@@ -32,16 +32,14 @@ class Aligner:
 
     Args:
         threads: for one image; 0 leaves it to ONNX Runtime.
+        device: ``auto`` or one of :data:`mien.runtime.DEVICES`.
     """
 
-    def __init__(self, *, threads: int = 0) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.enable_cpu_mem_arena = False  # it would keep the memory of the largest group
-        options.enable_mem_pattern = False
+    def __init__(self, *, threads: int = 0, device: str = "cpu") -> None:
         weights = resources.files("mien") / "assets" / "centerface.onnx"
-        self._session = onnxruntime.InferenceSession(
-            weights.read_bytes(), options, providers=["CPUExecutionProvider"]
+        # memory kept would stay that of the largest group of faces
+        self._session = make_session(
+            weights.read_bytes(), device=device, threads=threads, keep_memory=False
         )
 
     def __call__(self, image: Image, faces: Sequence[Face]) -> tuple[Face, ...]:

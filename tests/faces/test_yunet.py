@@ -12,8 +12,8 @@ import pytest
 from PIL import Image as PillowImage
 
 from mien.errors import ConfigError, InputError
+from mien.faces.yunet import YuNet, decode
 from mien.types import Box, Image
-from mien.yunet import YuNet, decode
 
 BICUBIC = PillowImage.Resampling.BICUBIC
 
@@ -202,7 +202,7 @@ def test_importing_makes_no_session() -> None:
         "import onnxruntime\n"
         "def refuse(*args, **kwargs): raise AssertionError('a session was made')\n"
         "onnxruntime.InferenceSession = refuse\n"
-        "import mien.yunet\n"
+        "import mien.faces.yunet\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
