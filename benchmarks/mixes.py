@@ -217,6 +217,10 @@ async def unread(source: Path, seconds: float) -> str:
     return f"{still} of 12 connected; {grown:.0f} MiB more"
 
 
+def _established(client: socket.socket) -> bool:
+    return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\1"
+
+
 def _send(client: socket.socket, data: bytes) -> None:
     client.settimeout(20)
     with contextlib.suppress(OSError):

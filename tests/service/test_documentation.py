@@ -20,7 +20,7 @@ from mien.service.settings import Settings
 
 from .conftest import ROOT, Running, fake_predictor, picture, running
 
-#: openapi-python-client asks for an older typer than ours: it stands in an environment of its own.
+#: openapi-python-client needs an older typer than ours, hence an environment of its own: .ci/run.
 GENERATOR = os.environ.get("MIEN_TEST_OPENAPI_CLIENT") or shutil.which("openapi-python-client")
 
 

@@ -76,9 +76,13 @@ def test_processes_share_a_port_and_their_metrics(jpeg: bytes) -> None:
         crew = children(service.pid)
         assert len(crew) == 2
         assert second in crew
-        service.send_signal(signal.SIGTERM)
+        os.killpg(service.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
         assert service.wait(timeout=60) == 0
         assert all(gone(each) for each in crew)
+        assert service.stderr is not None
+        told = service.stderr.read()
+    assert "Traceback" not in told
+    assert "stopped at once" not in told
 
 
 def test_a_killed_parent_takes_its_processes_along() -> None:

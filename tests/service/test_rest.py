@@ -375,3 +375,15 @@ def test_the_content_says_what_a_body_is(service: Running, jpeg: bytes, kind: st
     """`curl --data-binary` sends the kind of a form."""
     answer = service.client.post("/predict", content=jpeg, headers={"content-type": kind})
     assert answer.status_code == 200
+
+
+def test_memory_that_the_system_refuses_is_not_the_callers_fault(jpeg: bytes) -> None:
+    def fail(_: Any) -> Any:
+        raise MemoryError
+
+    predictor = fake_predictor()
+    with running(predictor) as service:
+        predictor.detector = fail
+        answer = service.client.post("/predict", content=jpeg)
+        error_of(answer, 503, "overloaded")
+        assert answer.headers["retry-after"]

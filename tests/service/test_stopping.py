@@ -37,6 +37,7 @@ def process(*command: str, **environment: str) -> Iterator[tuple[subprocess.Pope
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield running, f"http://127.0.0.1:{port}"

@@ -203,7 +203,7 @@ def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
         _check_size(picture.size, limits)
         with picture:
             yield picture
-    except (MemoryError, PillowImage.DecompressionBombError) as error:
+    except PillowImage.DecompressionBombError as error:
         raise ImageTooLarge(f"this {name} needs too much memory to decode: {error}") from None
     except DAMAGE as error:
         raise BrokenImage(

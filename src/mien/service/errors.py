@@ -121,12 +121,20 @@ def install(app: FastAPI) -> None:
     """Teach the app to answer every exception in the one shape."""
     app.add_exception_handler(ServiceError, _on_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(MienError, _on_mien_error)  # type: ignore[arg-type]
+    app.add_exception_handler(MemoryError, _on_memory_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_invalid)  # type: ignore[arg-type]
 
 
 async def _on_service_error(request: Request, error: ServiceError) -> JSONResponse:
     return error_response(request.scope, error.status, public_error(error), error.headers)
+
+
+async def _on_memory_error(request: Request, error: MemoryError) -> JSONResponse:
+    """The image is within the limits, and the system has no room for it now: not its fault."""
+    _log.error("the system refused memory", extra={"request_id": request.scope.get("request_id")})
+    content = {"code": "overloaded", "message": "there is no memory for this now: try again later"}
+    return error_response(request.scope, 503, content, {"Retry-After": "5"})
 
 
 async def _on_mien_error(request: Request, error: MienError) -> JSONResponse:

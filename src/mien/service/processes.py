@@ -81,7 +81,10 @@ class Supervisor:
         child = self._context.Process(
             target=_run_child, args=(self._work, self._settings, self._listener, os.getpid())
         )
+        # Ctrl-C is for us: a terminal sends it to all, and a second signal ends at once
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         child.start()
+        signal.signal(signal.SIGINT, before)
         return child, time.monotonic()
 
     def _watch(self) -> None:
@@ -105,12 +108,12 @@ class Supervisor:
             raise ConfigError("the processes of the service end as soon as they are started")
         self._children.append(self._start())
 
-    def _pass_on(self, number: int, _: FrameType | None) -> None:
+    def _pass_on(self, _number: int, _: FrameType | None) -> None:
         """A first signal stops the processes in order, a second one at once."""
         self._stopping = True
         for child, _begun in self._children:
             if child.pid is not None and child.exitcode is None:
-                os.kill(child.pid, number)
+                os.kill(child.pid, signal.SIGTERM)
 
 
 def share_metrics() -> Path | None:
@@ -129,5 +132,6 @@ def _run_child(
     listener: socket.socket,
     parent: int,
 ) -> None:
+    os.setpgid(0, 0)  # out of the terminal's reach
     die_with_parent(parent, signal.SIGTERM)
     work(settings, listener)

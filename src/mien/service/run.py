@@ -124,7 +124,8 @@ def _loading() -> Iterator[None]:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         _log.info("stopped while the model was being loaded")
-        raise SystemExit(0)
+        logging.shutdown()
+        os._exit(0)  # an exception would surface somewhere inside an import as another one
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -51,8 +51,8 @@ def body_limit(card: ModelCard, most_crops: int) -> int:
 
 async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.float32]]:
     """Run the network; return every output by its name."""
-    seen = await engine.on_thread(lambda: stretch_contrast(crops))
-    answers = await engine.classify(seen)
+    stretched = await engine.on_thread(lambda: stretch_contrast(crops))
+    answers = await engine.classify(stretched)
     return {
         "logits": answers[engine.predictor.head],
         "probabilities": engine.predictor.probabilities(answers).astype(np.float32),
