@@ -25,7 +25,7 @@ from mien.confidence import fit_confidence, fit_temperature
 from mien.errors import ConfigError, DataError, ModelError
 from mien.train.evaluate import classify
 from mien.train.files import replacing
-from mien.train.nets import logits_of
+from mien.train.nets import logits_of, with_features
 from mien.train.resample import Counts, Figure, Judged, changes
 from mien.train.session import KerasSession
 from mien.types import Crops, Logits
@@ -286,7 +286,7 @@ def write_adapted(
             from mien.train.export import parity
             from mien.train.onnx_graph import write_onnx
 
-            write_onnx(logits_of(model), beside)
+            write_onnx(with_features(model), beside)
             parity(logits_of(model), beside, own, crops[:_BATCH])
     card_file = path.with_name(f"{path.name}.card.json")
     write_card(replace(own, files={path.name: record_of(path)}), card_file)

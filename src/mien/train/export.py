@@ -42,7 +42,7 @@ GEOMETRY = CropGeometry(scale=1.07, shift_y=-0.02)
 #: Largest difference between the logits of two forms of one network.
 TOLERANCE = 1e-4
 
-HEAD_LABELS = {"emotion": EMOTIONS, "ferplus": FERPLUS_LABELS}
+HEAD_LABELS = {"emotion": EMOTIONS, "ferplus": FERPLUS_LABELS, "second_opinion": EMOTIONS}
 _PARITY_CROPS = 256
 
 
@@ -88,7 +88,7 @@ def export_run(
     card = _card(onnx_path.stem, recipe, model, geometry, read_origins(run_dir))
 
     with replacing(onnx_path) as beside:
-        write_onnx(logits_model, beside)
+        write_onnx(nets.with_features(model), beside)
         rows = dataset.crops[held_out[:_PARITY_CROPS]]
         distance = parity(logits_model, beside, card, rows)
         judged = _judged(beside, card, dataset, held_out, on_crops)
