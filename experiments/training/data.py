@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mien.train.data import hold_out, load, vote_distribution
 from mien.train.pool import vote_opinion
 
-__all__ = ["SEED", "Rows", "read"]
+__all__ = ["HELD_OUT", "SEED", "Rows", "read"]
 
 SEED = 1  # the recipes' own: the same rows are held out in every run
-_HELD_OUT = 0.05
+HELD_OUT = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Rows:
         return Rows(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def read(data: Path, votes: Path) -> tuple[Rows, Rows]:
+def read(data: Path, votes: Path, held_out: float = HELD_OUT) -> tuple[Rows, Rows]:
     """Return the rows to fit on and the rows held out; no test row is kept."""
     dataset = load(data, votes)
     assert dataset.votes is not None
-    fit, held_out = hold_out(dataset, _HELD_OUT, SEED)
+    fit, others = hold_out(dataset, held_out, SEED)
     distribution, usable = vote_distribution(dataset.votes)
     rows = Rows(
         crops=dataset.crops[..., 0],
@@ -55,4 +55,4 @@ def read(data: Path, votes: Path) -> tuple[Rows, Rows]:
         voters=vote_opinion(dataset.votes, dataset.emotion, fit),
         unreadable=dataset.votes[:, 8:].sum(axis=1) >= 5,
     )
-    return rows.take(fit), rows.take(held_out)
+    return rows.take(fit), rows.take(others)

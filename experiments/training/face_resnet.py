@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from face_api import read_manifest
+from experiments.training.face_api import read_manifest
 from torch import nn
 from torch.nn import functional
 

@@ -6,10 +6,11 @@ same view under light, blur, noise and cover that no teacher has to see through.
 is the mean of what the teachers say of all faces that look the same to it, so that it grows
 unsure where evidence fades.
 
-    python experiments/training/views.py RUN --teacher NAME=FILE ... --count 12
+    python -m experiments.training.views VIEWS --teacher NAME=FILE ... --count 12 \
+        --data fer2013.csv.gz --votes fer2013new.csv
 
-writes ``RUN/views/0003.NAME.npy``, float16 (N, C) logits divided by the teacher's temperature,
-and ``RUN/views/held_out.NAME.npy`` for the plain crops held out. Several processes may write
+writes ``VIEWS/0003.NAME.npz``, per head float16 (N, C) logits divided by the teacher's temperature,
+and ``VIEWS/held_out.NAME.npz`` for the plain crops held out. Several processes may write
 different teachers' files, and students read what there is.
 
 Source:
@@ -21,16 +22,20 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import cv2
 import numpy as np
 import torch
+from experiments.training.data import Rows, read
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
-__all__ = ["compose", "matrices", "warp"]
+__all__ = ["answer", "ask", "beside", "compose", "matrices", "open_teacher", "warp"]
+
+#: Name, network, and the temperature that its logits are divided by.
+Teacher = tuple[str, torch.nn.Module, float]
 
 _BATCH = 128
 
@@ -96,26 +101,26 @@ def warp(crops: NDArray[np.uint8], maps: NDArray[np.float64]) -> NDArray[np.uint
     return warped
 
 
-def open_teacher(spec: str, device: str) -> tuple[str, torch.nn.Module, float]:
+def open_teacher(spec: str, device: str) -> Teacher:
     """Return name, network and temperature of ``NAME=FILE``.
 
-    ``FILE`` is a ``.keras`` file of this project, the ``state.pt`` of a run of ``student.py``, or the
+    ``FILE`` is a ``.keras`` file of this project, the ``state.pt`` of a run, or the
     folder of the npm package's models.
     """
-    from face_api import FaceExpressionNet
-    from nets import Glance, StandardCnn, folded, from_keras
+    from experiments.training.face_api import FaceExpressionNet
+    from experiments.training.nets import Glance, StandardCnn, folded, from_keras
 
     name, _, file = spec.partition("=")
     path = Path(file)
     temperature = 1.0
     if path.is_dir():
         network: torch.nn.Module = FaceExpressionNet(path)
-        temperature = 6.0
+        temperature = FaceExpressionNet.temperature
     elif path.suffix == ".keras":
         network = StandardCnn() if "standard" in str(path) else Glance({"emotion": 7, "ferplus": 8})
         temperature = from_keras(network, path)
     else:
-        from student import restored
+        from experiments.training.weights import restored
 
         network = restored(path)
     if isinstance(network, Glance | StandardCnn):
@@ -146,9 +151,46 @@ def save(path: Path, answers: dict[str, NDArray[np.float32]], temperature: float
     temporary.rename(path)
 
 
+def answer(
+    folder: Path,
+    teachers: Sequence[Teacher],
+    fit: Rows,
+    held_out: Rows,
+    numbers: Iterable[int],
+    device: str,
+) -> None:
+    """Write every answer that is not there yet, and print each teacher's worth alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, network, temperature in teachers:
+        path = folder / f"held_out.{name}.npz"
+        if not path.is_file():
+            answers = ask(network, held_out.crops, device)
+            save(path, answers, temperature)
+            for head, logits in answers.items():
+                if logits.shape[1] == 7:
+                    print(f"{name} {head}: {_worth(logits / temperature, held_out.emotion)}")
+    for view in numbers:
+        maps = matrices(view, len(fit.crops))
+        for number, (name, network, temperature) in enumerate(teachers):
+            path = folder / f"{view:04}.{name}.npz"
+            if path.is_file():
+                continue
+            begin = time.monotonic()
+            generator = np.random.default_rng([11, view, number])
+            crops = warp(fit.crops, compose(maps, beside(generator, len(maps))))
+            save(path, ask(network, crops, device), temperature)
+            print(f"view {view} {name} {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def _worth(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> str:
+    right = (logits.argmax(axis=1) == truth).mean()
+    loss = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean()
+    return f"held out {right:.1%}, loss {loss:.3f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("views", type=Path, help="the folder that they are written to")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--votes", type=Path, required=True)
     parser.add_argument("--teacher", action="append", required=True, metavar="NAME=FILE")
@@ -157,36 +199,14 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # for the .keras files
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
 
-    from data import read
-
     fit, held_out = read(options.data, options.votes)
-    folder = options.run / "views"
-    folder.mkdir(parents=True, exist_ok=True)
     teachers = [open_teacher(spec, options.device) for spec in options.teacher]
-    for name, network, temperature in teachers:
-        path = folder / f"held_out.{name}.npz"
-        if not path.is_file():
-            answers = ask(network, held_out.crops, options.device)
-            save(path, answers, temperature)
-            for logits in answers.values():
-                if logits.shape[1] == 7:
-                    (logits.argmax(1) == held_out.emotion).mean()
-                    scaled = torch.from_numpy(logits / temperature)
-                    truth = torch.from_numpy(held_out.emotion)
-                    torch.nn.functional.cross_entropy(scaled, truth).item()
-    for view in range(options.first, options.first + options.count):
-        maps = matrices(view, len(fit.crops))
-        for number, (name, network, temperature) in enumerate(teachers):
-            path = folder / f"{view:04}.{name}.npz"
-            if path.is_file():
-                continue
-            time.monotonic()
-            generator = np.random.default_rng([11, view, number])
-            crops = warp(fit.crops, compose(maps, beside(generator, len(maps))))
-            save(path, ask(network, crops, options.device), temperature)
+    numbers = range(options.first, options.first + options.count)
+    answer(options.views, teachers, fit, held_out, numbers, options.device)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,20 @@ def test_all_forms_give_the_same_logits(exported: export.Exported, drawn: Datase
             assert np.abs(graph(drawn.crops[:count]) - expected).max(initial=0) <= 1e-4
 
 
+def test_features_leave_the_graph_beside_the_heads(
+    exported: export.Exported, drawn: Dataset
+) -> None:
+    network = keras.saving.load_model(file(exported, "best_model.keras"), compile=False)
+    crops = drawn.crops[:33]
+    expected = nets.with_features(network).predict_on_batch(crops.astype(np.float32))
+
+    session = onnxruntime.InferenceSession(file(exported, "glance.onnx"))
+    (features,) = session.run([nets.FEATURES], {"crops": crops})
+
+    assert features.shape == (33, 256)
+    np.testing.assert_allclose(features, expected[nets.FEATURES], atol=1e-4)
+
+
 def test_the_graph_is_clean(exported: export.Exported) -> None:
     model = onnx.load(file(exported, "glance.onnx"))
 
@@ -129,7 +143,7 @@ def test_the_graph_is_clean(exported: export.Exported) -> None:
     shape = [each.dim_param or each.dim_value for each in source.type.tensor_type.shape.dim]
     assert (source.name, shape) == ("crops", ["N", 48, 48, 1])
     assert source.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [output.name for output in model.graph.output] == ["emotion", "ferplus"]
+    assert [output.name for output in model.graph.output] == ["emotion", "ferplus", "features"]
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"BatchNormalization", "Softmax", "Sqrt", "Shape", "Loop"}
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 21)]
