@@ -28,6 +28,7 @@ from experiments.training.pixels import seen, without_a_face  # noqa: E402
 from experiments.training.recipe import Degrading, Recipe, read_recipe  # noqa: E402
 from experiments.training.student import Place, rate_at, train  # noqa: E402
 from experiments.training.teaching import HEADS, Teaching, fit_powers  # noqa: E402
+
 from mien.types import EMOTIONS  # noqa: E402
 
 

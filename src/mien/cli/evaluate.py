@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mien.train.evaluate import Result
     from mien.train.groups import Grouping
     from mien.train.report import Part
+    from mien.train.robustness import Robustness
     from mien.types import Logits
 
 __all__ = ["evaluate"]
@@ -74,6 +75,13 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
+    degradations: Annotated[
+        bool,
+        typer.Option(
+            "--degradations",
+            help="Measure test rows of FER2013 under light, blur, noise, cover and the like too.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Folder for report.json, report.md and plots."),
@@ -98,6 +106,8 @@ def evaluate(
 
         mien evaluate --data fer2013.csv.gz --votes fer2013new.csv --flip -o report
 
+        mien evaluate --data fer2013.csv.gz --degradations -o report
+
         mien evaluate --data fer2013.csv.gz --groups groups.csv
 
         mien evaluate models/best_model.keras --dataset ck+ --data CK+ --adapt -o report
@@ -109,8 +119,11 @@ def evaluate(
             only = {"--map": folder_map, "--find-faces": find_faces, "--adapt": adapt}
             if given := [name for name, value in only.items() if value]:
                 raise ConfigError(f"{' and '.join(given)} go with --dataset")
-            judged = _on_fer2013(model, data, votes, groups, flip=flip, skip_bad=skip_bad)
+            fer2013 = load_data(data, votes, skip_bad=skip_bad)
+            judged = _on_fer2013(model, fer2013, groups, flip=flip, degradations=degradations)
         else:
+            if degradations:
+                raise ConfigError("--degradations go with FER2013, not with --dataset")
             if votes is not None:
                 raise ConfigError("--votes go with FER2013, not with --dataset")
             if data is None:
@@ -142,30 +155,39 @@ class _Judged:
     parts: Sequence[Part] = ()
     faces: Faces | None = None
     comparison: Comparison | None = None
+    robustness: Robustness | None = None
 
 
 def _on_fer2013(
     model: Path | None,
-    data: Path | None,
-    votes: Path | None,
+    dataset: Dataset,
     groups: Path | None,
     *,
     flip: bool,
-    skip_bad: bool,
+    degradations: bool,
 ) -> _Judged:
     from mien.train.elsewhere import group_test_rows, groups_part
     from mien.train.evaluate import evaluate as judge
     from mien.train.report import PROTOCOL
 
-    dataset = load_data(data, votes, skip_bad=skip_bad)
     sessions = _sessions(model, dataset)
     with bar("evaluating") as progress:
         results = judge(sessions, dataset, flip=flip, on_crops=progress)
-    card = sessions[0].card
-    if groups is None:
-        return _Judged(card, PROTOCOL, results)
-    groupings = group_test_rows(sessions[0], dataset, groups)
-    return _Judged(card, PROTOCOL, results, groupings, [groups_part(groupings)])
+    judged = _Judged(sessions[0].card, PROTOCOL, results)
+    if groups is not None:
+        groupings = group_test_rows(sessions[0], dataset, groups)
+        judged = replace(judged, groupings=groupings, parts=[groups_part(groupings)])
+    return _with_degradations(judged, sessions[0], dataset) if degradations else judged
+
+
+def _with_degradations(judged: _Judged, session: Session, dataset: Dataset) -> _Judged:
+    from mien.train import robustness
+
+    with bar("degrading") as progress:
+        rows = robustness.sample_test_rows(dataset)
+        measured = robustness.evaluate_degradations(session, rows, progress)
+    parts = [*judged.parts, robustness.degradations_part(measured)]
+    return replace(judged, parts=parts, robustness=measured)
 
 
 def _listed(name: str, data: Path, folder_map: Path | None, *, find_faces: bool) -> Listing:
@@ -257,10 +279,22 @@ def _tell(judged: _Judged, output: Path | None, *, as_json: bool) -> None:
             figures.print_faces(judged.faces)
         figures.print_results(judged.results)
         figures.print_groups(judged.groupings)
+        if judged.robustness is not None:
+            figures.print_robustness(judged.robustness)
         if judged.comparison is not None:
             figures.print_comparison(judged.comparison)
     if output is not None:
         write_report(
             judged.results, judged.card, output, protocol=judged.protocol, parts=judged.parts
         )
+        if judged.robustness is not None:
+            _save_plot(judged.robustness, output / "emotion_degradations.png")
         status.print(f"The report is in {output}.", highlight=False)
+
+
+def _save_plot(robustness: Robustness, path: Path) -> None:
+    from mien.train.files import replacing
+    from mien.train.robustness import plot_degradations
+
+    with replacing(path) as temporary:
+        plot_degradations(robustness).savefig(temporary)
