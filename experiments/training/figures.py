@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from mien.train.degradations import DEGRADATIONS, degrade
 
-__all__ = ["held_out_sets", "macro_f1", "measured"]
+__all__ = ["held_out_sets", "macro_f1", "measured", "read_logits"]
 
 _BATCH = 128
 _ANSWERED = 0.8  # of the plain rows; the others are uncertain
@@ -41,7 +41,7 @@ def measured(
 ) -> dict[str, float]:
     """Return a log row's figures of the head ``emotion``: fractions, and nats for the loss."""
     row: dict[str, float] = {}
-    logits = {name: _logits(network, crops, device) for name, crops in sets.items()}
+    logits = {name: read_logits(network, crops, device) for name, crops in sets.items()}
     probabilities = {name: softmax(values, axis=1) for name, values in logits.items()}
     threshold = float(np.quantile(probabilities["plain"].max(axis=1), 1 - _ANSWERED))
     for name, values in probabilities.items():
@@ -67,7 +67,8 @@ def macro_f1(read: NDArray[np.int64], truth: NDArray[np.int64], classes: int = 7
 
 
 @torch.no_grad()
-def _logits(network: torch.nn.Module, crops: _Crops, device: str) -> NDArray[np.float32]:
+def read_logits(network: torch.nn.Module, crops: _Crops, device: str) -> NDArray[np.float32]:
+    """Return the logits (N, 7) of the head ``emotion`` for crops (N, H, W)."""
     parts = []
     with torch.autocast(torch.device(device).type, torch.bfloat16):
         for start in range(0, len(crops), _BATCH):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mien.errors import ConfigError
 
@@ -44,6 +44,7 @@ class Recipe(_Part):
         teachers: names of ``views.py``; without any, labels and voters teach alone, and views
             are ``plain_views`` in number.
         opinion: the name of the second opinion among them; empty for none.
+        voters: pool the teachers with what the votes say of the label.
         teacher_weight: fraction of the targets that is what teachers and voters say together.
         rate: the peak of the learning rate, after one epoch of warm-up; a cosine leads to 0.
         decay: weight decay of kernels.
@@ -56,6 +57,7 @@ class Recipe(_Part):
     teachers: tuple[_Name, ...] = ()
     opinion: Annotated[str, Field(pattern=r"^\w*$")] = ""
     plain_views: Annotated[int, Field(ge=1)] = 100
+    voters: bool = True
     teacher_weight: _Fraction = 0.75
     epochs: Annotated[int, Field(ge=2)] = 40
     rate: _Positive = 0.04
@@ -66,6 +68,12 @@ class Recipe(_Part):
     degrading: Degrading = Degrading()
     workers: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode="after")
+    def _check_teachers(self) -> Recipe:
+        if not self.teachers and not self.voters:
+            raise ValueError("teachers is empty and voters is off: somebody has to teach")
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -29,15 +29,14 @@ import keras
 import numpy as np
 from experiments.training.figures import macro_f1
 from experiments.training.recipe import read_recipe
+from experiments.training.soup import views_of
 from numpy.typing import NDArray
 
 from mien.card import card_path, write_card
 from mien.train import nets, runs
-from mien.train.augment import moved
 from mien.train.data import Dataset, hold_out, load
 from mien.train.export import Exported, export_run
 from mien.train.recipes import Recipe
-from mien.types import Crops
 
 __all__ = ["Choice", "choose", "fold", "ship"]
 
@@ -107,15 +106,6 @@ def carried_over(run: Path) -> keras.Model:
     return model
 
 
-def _views(crops: Crops) -> list[Crops]:
-    mirrored = np.ascontiguousarray(crops[:, :, ::-1])
-    return [
-        np.ascontiguousarray(moved(side, down, right))
-        for side in (crops, mirrored)
-        for down, right in ((0, 0), (1, 1), (-1, -1))
-    ]
-
-
 def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tuple[Exported, Choice]:
     """Choose, fold and export; the test rows are read once, by the export."""
     recipe = Recipe.model_validate(
@@ -129,8 +119,8 @@ def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tupl
     model = carried_over(run)
     logits = nets.logits_of(model)
     views = [
-        logits.predict(view.astype(np.float32), batch_size=256, verbose=0)
-        for view in _views(dataset.crops[held_out])
+        logits.predict(view[..., None].astype(np.float32), batch_size=256, verbose=0)
+        for view in views_of(dataset.crops[held_out, ..., 0])
     ]
     emotion, opinion = (
         np.stack([view[head] for view in views]).astype(np.float64)

@@ -51,8 +51,9 @@ class Teaching:
         says = [self._logs("held_out", name)["emotion"] for name in recipe.teachers]
         if says:
             print(f"teachers alone: {_worth(says, held_out.emotion)}")
-        says.append(_log(held_out.voters))
-        print(f"teachers and voters: {_worth(says, held_out.emotion)}", flush=True)
+        if recipe.voters:
+            says.append(_log(held_out.voters))
+            print(f"teachers and voters: {_worth(says, held_out.emotion)}", flush=True)
         self.powers = fit_powers(says, held_out.emotion)
 
     def look_for_views(self) -> None:
@@ -93,7 +94,8 @@ class Teaching:
     def _targets(self, view: str) -> Targets:
         weight, fit = self.recipe.teacher_weight, self.fit
         logs = [self._logs(view, name) for name in self.recipe.teachers]
-        says = [*(each["emotion"] for each in logs), _log(fit.voters)]
+        says = [each["emotion"] for each in logs]
+        says += [_log(fit.voters)] if self.recipe.voters else []
         pooled = softmax(np.tensordot(self.powers, np.stack(says), axes=1), axis=1)
         emotion = weight * pooled + (1 - weight) * np.eye(7)[fit.emotion]
         emotion[fit.unreadable] = self._prior

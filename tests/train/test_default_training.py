@@ -13,7 +13,7 @@ from mien.errors import ConfigError
 
 torch = pytest.importorskip("torch", reason="the default network is trained with PyTorch")
 
-from experiments.training import face_api, ship, views  # noqa: E402
+from experiments.training import face_api, ship, soup, views  # noqa: E402
 from experiments.training.data import Rows, read  # noqa: E402
 from experiments.training.figures import held_out_sets, macro_f1  # noqa: E402
 from experiments.training.nets import (  # noqa: E402
@@ -47,6 +47,7 @@ def rows(csvs: tuple[Path, Path]) -> tuple[Rows, Rows]:
         ("rate: -1", "rate: Input should be greater than 0"),
         ("degrading: {fraction: 2}", "degrading.fraction"),
         ("teachers: ['a/b']", "teachers.0"),
+        ("voters: false", "somebody has to teach"),
         ("network: resnet", "network: Input should be 'glance'"),
         ("[", "cannot read the recipe"),
     ],
@@ -297,6 +298,40 @@ def test_another_recipe_is_another_run(tmp_path: Path, rows: tuple[Rows, Rows]) 
 
     with pytest.raises(ConfigError, match="another recipe"):
         train(_TINY, place, None, *rows)
+
+
+# --- averaging -----------------------------------------------------------------------------------
+
+
+def test_a_part_of_the_way_lies_between() -> None:
+    first = {"weight": torch.zeros(2), "count": torch.tensor(3)}
+    second = {"weight": torch.ones(2), "count": torch.tensor(5)}
+
+    found = soup.between(first, second, 0.25)
+
+    assert found["weight"].tolist() == [0.25, 0.25]
+    assert found["count"] == 3  # counters are not averaged
+
+
+def test_the_most_robust_point_that_costs_nothing_is_taken() -> None:
+    log = [
+        {"part": 0.0, "views_loss": 0.80, "strength_3_accuracy": 0.5},
+        {"part": 0.5, "views_loss": 0.79, "strength_3_accuracy": 0.6},
+        {"part": 1.0, "views_loss": 0.82, "strength_3_accuracy": 0.7},
+    ]
+
+    assert soup.chosen(log)["part"] == 0.5
+    assert soup.chosen(log[::2])["part"] == 0.0
+
+
+def test_six_views_begin_with_the_crops(rows: tuple[Rows, Rows]) -> None:
+    crops = rows[1].crops
+
+    found = soup.views_of(crops)
+
+    assert len(found) == 6
+    np.testing.assert_array_equal(found[0], crops)
+    np.testing.assert_array_equal(found[3], crops[:, :, ::-1])
 
 
 # --- choices before shipping -------------------------------------------------------------------
