@@ -27,7 +27,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from experiments.training.data import HELD_OUT, SEED
 from experiments.training.figures import macro_f1
+from experiments.training.recipe import Recipe as Student
 from experiments.training.recipe import read_recipe
 from experiments.training.soup import views_of
 from numpy.typing import NDArray
@@ -106,14 +108,57 @@ def carried_over(run: Path) -> keras.Model:
     return model
 
 
-def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tuple[Exported, Choice]:
-    """Choose, fold and export; the test rows are read once, by the export."""
-    recipe = Recipe.model_validate(
+def _as_recipe(student: Student) -> Recipe:
+    """Return what ``mien export`` and its readers look for: the network and the rows held out.
+
+    The student's own recipe stands beside it in the card.
+    """
+    training = {
+        "batch_size": student.batch * student.workers,
+        "epochs": student.epochs,
+        "learning_rate": student.rate,
+        "min_learning_rate": 0.0,
+        "warmup_epochs": 1,
+        "optimiser": "sgd",
+        "l2": 0.0,
+        "weight_decay": student.decay,
+        "class_weight": "none",
+        "ferplus_weight": 0.5,
+        "teacher_weight": student.teacher_weight,
+        "teacher_votes": student.voters,
+        "teacher_sees": "augmented",
+        "teacher_strays": True,
+        "ema": student.ema,
+        "precision": "bfloat16",
+        "validation_split": HELD_OUT,
+        "seed": SEED,
+        "keep": "last",
+    }
+    augmentation = {
+        "rotation_range": 15,
+        "width_shift_range": 0.08,
+        "height_shift_range": 0.08,
+        "shear_range": 0.1,
+        "zoom_range": 0.15,
+        "horizontal_flip": 0.5,
+        "brightness_range": 0.08,
+        "contrast_range": 0.25,
+        "erasing": student.degrading.erasing,
+        "erasing_area": 0.2,
+    }
+    return Recipe.model_validate(
         {
             "model": {"architecture": _ARCHITECTURE},
-            "training": {"validation_split": 0.05, "seed": 1, "keep": "last"},
+            "training": training,
+            "preprocessing": {"augmentation": augmentation},
         }
     )
+
+
+def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tuple[Exported, Choice]:
+    """Choose, fold and export; the test rows are read once, by the export."""
+    student = read_recipe(run / "recipe.yaml")
+    recipe = _as_recipe(student)
     fit, held_out = hold_out(dataset, recipe.training.validation_split, recipe.training.seed)
     prior = np.bincount(dataset.emotion[fit], minlength=7) / len(fit)
     model = carried_over(run)
@@ -137,7 +182,6 @@ def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tupl
     runs.save_arrays(folder / "last.npz", {f"w{n}": array for n, array in enumerate(weights)})
     exported = export_run(folder, dataset, models_dir, onnx_path)
 
-    story = read_recipe(run / "recipe.yaml").model_dump(mode="json")
     card = replace(
         exported.card,
         data="FER2013's Training split and FER+ votes; the head second_opinion, and a part of "
@@ -145,7 +189,7 @@ def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tupl
         protocol=f"{exported.card.protocol}; logits of emotion less {choice.adjustment:g} times "
         f"the log of FER2013's prior (logit adjustment), plus {choice.opinion:g} times those of "
         "second_opinion: both chosen on the held-out rows",
-        recipe={"script": "experiments/training/student.py", **story},
+        recipe={**recipe.to_dict(), "student": student.model_dump(mode="json")},
     )
     for path in (models_dir / "best_model.keras", onnx_path):
         write_card(card, card_path(path))
