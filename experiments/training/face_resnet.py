@@ -19,10 +19,10 @@ from experiments.training.face_api import read_manifest
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["FaceResNet"]
+__all__ = ["BLOCKS", "FaceResNet"]
 
 #: Blocks: name, input channels, channels; a ``down`` block halves the map.
-_BLOCKS = (
+BLOCKS = (
     *((f"conv32_{n}", 32, 32) for n in (1, 2, 3)),
     ("conv64_down", 32, 64),
     *((f"conv64_{n}", 64, 64) for n in (1, 2, 3)),
@@ -41,7 +41,7 @@ class FaceResNet(nn.Module):
         self.heads, self.side, self.dropout = tuple(heads), side, dropout
         self.layers = nn.ModuleDict()
         self._add("conv32_down", 1, 32, 7)
-        for name, inputs, channels in _BLOCKS:
+        for name, inputs, channels in BLOCKS:
             self._add(f"{name}/conv1", inputs, channels, 3)
             self._add(f"{name}/conv2", channels, channels, 3)
         for head, classes in heads.items():
@@ -68,7 +68,7 @@ class FaceResNet(nn.Module):
         maps = functional.interpolate(crops / 256, size, mode="bilinear", align_corners=False)
         maps = functional.relu(self._unit(maps, "conv32_down", 2, 0))
         maps = functional.max_pool2d(maps, 3, 2)
-        for name, inputs, channels in _BLOCKS:
+        for name, inputs, channels in BLOCKS:
             down = name.endswith("down")
             way = self._unit(maps, f"{name}/conv1", 2 if down else 1, 0 if down else 1)
             way = self._unit(functional.relu(way), f"{name}/conv2", 1, 1)

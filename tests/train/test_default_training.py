@@ -13,7 +13,7 @@ from mien.errors import ConfigError
 
 torch = pytest.importorskip("torch", reason="the default network is trained with PyTorch")
 
-from experiments.training import face_api, ship, soup, views  # noqa: E402
+from experiments.training import face_api, face_resnet, gpu, ship, soup, views  # noqa: E402
 from experiments.training.data import Rows, read  # noqa: E402
 from experiments.training.figures import held_out_sets, macro_f1  # noqa: E402
 from experiments.training.nets import (  # noqa: E402
@@ -142,10 +142,9 @@ def test_keras_gives_the_same_logits(
 
 
 def write_package(folder: Path) -> Path:
-    """Write weights of the second opinion's names and shapes, drawn at random."""
-    generator = np.random.default_rng(0)
-    shapes: dict[str, tuple[int, ...]] = {}
+    """Write weights of the package's names and shapes, drawn at random."""
     channels = (3, 32, 64, 128, 256)
+    shapes: dict[str, tuple[int, ...]] = {}
     for block in range(4):
         for number in range(4):
             inputs = channels[block] if number == 0 else channels[block + 1]
@@ -157,26 +156,73 @@ def write_package(folder: Path) -> Path:
                 shapes[f"{name}/pointwise_filter"] = (1, 1, inputs, outputs)
             shapes[f"{name}/bias"] = (outputs,)
     shapes |= {"fc/weights": (256, 7), "fc/bias": (7,)}
+    _write_weights(folder, "face_expression_model", shapes)
+    blocks = [("conv32_down", 3, 32, 7)]
+    for name, inputs, outputs in face_resnet.BLOCKS:
+        blocks += [(f"{name}/conv1", inputs, outputs, 3), (f"{name}/conv2", outputs, outputs, 3)]
+    shapes = {}
+    for name, inputs, outputs, side in blocks:
+        shapes[f"{name}/conv/filters"] = (side, side, inputs, outputs)
+        for part in ("conv/bias", "scale/weights", "scale/biases"):
+            shapes[f"{name}/{part}"] = (outputs,)
+    _write_weights(folder, "face_recognition_model", shapes | {"fc": (256, 128)})
+    return folder
+
+
+def _write_weights(folder: Path, model: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    generator = np.random.default_rng(0)
     entries, content = [], b""
     for name, shape in shapes.items():
-        quantised = len(shape) > 1
         entry: dict[str, Any] = {"name": name, "shape": shape, "dtype": "float32"}
-        if quantised:
-            entry["quantization"] = {"dtype": "uint8", "scale": 0.002, "min": -0.25}
+        if len(shape) > 1:
+            entry["quantization"] = {"dtype": "uint8", "scale": 2e-4, "min": -0.0255}
             content += generator.integers(0, 256, shape, np.uint8).tobytes()
         else:
-            content += generator.normal(0, 0.1, shape).astype(np.float32).tobytes()
+            content += generator.normal(0.5, 0.1, shape).astype(np.float32).tobytes()
         entries.append(entry)
-    (folder / "face_expression_model.bin").write_bytes(content)
-    manifest = folder / "face_expression_model-weights_manifest.json"
+    (folder / f"{model}.bin").write_bytes(content)
+    manifest = folder / f"{model}-weights_manifest.json"
     manifest.write_text(json.dumps([{"weights": entries}]))
-    return folder
+
+
+def test_a_pretrained_trunk_keeps_its_function(tmp_path: Path, rows: tuple[Rows, Rows]) -> None:
+    """Batch normalisation put back on the very faces gives what bias and scale gave."""
+    folder = write_package(tmp_path)
+    crops = rows[0].crops[:16]
+    network = face_resnet.FaceResNet({"emotion": 7}, side=64)
+    network.begin_with(folder, crops)
+    arrays = face_api.read_manifest(folder, "face_recognition_model")
+    grey = torch.from_numpy(crops)[:, None].float()
+    large = torch.nn.functional.interpolate(grey, (64, 64), mode="bilinear", align_corners=False)
+    mean = torch.tensor([122.782, 117.001, 104.298]).view(1, 3, 1, 1)
+    kernel = torch.from_numpy(arrays["conv32_down/conv/filters"].transpose(3, 2, 0, 1).copy())
+    bias, gain, shift = (
+        torch.from_numpy(arrays[f"conv32_down/{part}"]).view(1, -1, 1, 1)
+        for part in ("conv/bias", "scale/weights", "scale/biases")
+    )
+
+    with torch.no_grad():
+        convolved = torch.nn.functional.conv2d((large.expand(-1, 3, -1, -1) - mean) / 256, kernel)
+        expected = (convolved[:, :, ::2, ::2] + bias) * gain + shift
+        found = network._unit(large / 256, "conv32_down", 2, 0)
+
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-3)
+
+
+def test_everything_runs_in_one_command(tmp_path: Path, rows: tuple[Rows, Rows]) -> None:
+    package = write_package(tmp_path)
+    models = Path(__file__).parents[2] / "models"
+
+    path = gpu.everything(tmp_path / "out", models, package, *rows, "cpu", tiny=True)
+
+    with np.load(path) as arrays:
+        assert arrays["stem_conv/0"].dtype == np.float16
+        assert arrays["second_opinion_logits/0"].shape == (256, 7)
+    assert path.stat().st_size < 4_000_000
 
 
 def test_the_second_opinion_speaks_our_labels(tmp_path: Path, rows: tuple[Rows, Rows]) -> None:
     folder = write_package(tmp_path)
-    arrays = face_api.read_manifest(folder, "face_expression_model")
-    assert arrays["fc/weights"].min() >= -0.25
 
     answers = views.ask(face_api.FaceExpressionNet(folder).bfloat16(), rows[0].crops[:3], "cpu")
 
