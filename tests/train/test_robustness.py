@@ -16,6 +16,7 @@ from mien.train.robustness import (
     card_figures,
     degradations_part,
     evaluate_degradations,
+    from_report,
     plot_degradations,
     sample_test_rows,
 )
@@ -95,6 +96,14 @@ def test_progress_ends_at_its_total(rows: Dataset, card: ModelCard) -> None:
     evaluate_degradations(Fixed(card), rows, lambda done, total: seen.append((done, total)))
 
     assert seen[-1][0] == seen[-1][1]
+
+
+def test_figures_come_back_from_a_report(measured: Robustness) -> None:
+    content = json.loads(json.dumps({"degradations": degradations_part(measured).content}))
+
+    assert from_report(content) == measured
+    with pytest.raises(DataError, match="make it with --degradations"):
+        from_report({})
 
 
 def test_the_report_and_the_card_say_it(measured: Robustness) -> None:

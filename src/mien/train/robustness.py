@@ -11,8 +11,9 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,6 +36,7 @@ __all__ = [
     "card_figures",
     "degradations_part",
     "evaluate_degradations",
+    "from_report",
     "plot_degradations",
     "sample_test_rows",
 ]
@@ -201,6 +203,22 @@ def card_figures(measured: Robustness) -> dict[str, dict[str, float]]:
     everything = next(each for each in measured.unreadable if each.kind == "all")
     figures["unreadable"] = {"answered": everything.answered}
     return figures
+
+
+def from_report(content: Mapping[str, Any]) -> Robustness:
+    """Return the figures that a ``report.json`` holds.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if "degradations" not in content:
+        raise DataError("the report has no degradations: make it with --degradations")
+    found = content["degradations"]
+    return Robustness(
+        found["rows"],
+        tuple(Degraded(**each) for each in found["degraded"]),
+        tuple(Unreadable(**each) for each in found["unreadable"]),
+    )
 
 
 def degradations_part(measured: Robustness) -> Part:
