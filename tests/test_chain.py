@@ -23,7 +23,7 @@ _GREY = 128
 
 
 def lay_out(originals: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return RGB canvases (N, 256, 256, 3), each with one picture, enlarged and placed at random."""
+    """Return RGB canvases (N, 256, 256, 3), each with one picture at random."""
     sides = generator.integers(*_FRAMES_PX, len(originals))
     corners = generator.integers(8, _CANVAS_PX - sides[:, None] - 8, (len(originals), 2))
     canvases = np.full((len(originals), _CANVAS_PX, _CANVAS_PX, 3), _GREY, np.uint8)

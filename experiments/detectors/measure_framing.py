@@ -24,15 +24,16 @@ from numpy.typing import NDArray
 from scenes import Condition, Scene, backgrounds, scenes
 
 from mien import data
+from mien.card import Framing
 from mien.faces import CenterFace, Detector
 from mien.faces.template import CENTERFACE, YUNET, FaceTemplate, Square, frame
 from mien.faces.yunet import YuNet
 from mien.images import read
 from mien.runtime import open_session
-from mien.types import CropGeometry, Face, Image, Point
+from mien.types import Face, Image, Point
 
 ENLARGED_PX = 128
-OLD = CropGeometry(1.07, -0.02)  # of the box, as every face was framed before
+OLD = Framing(1.07, -0.02)  # of the box, as every face was framed before
 
 
 class Detected(NamedTuple):
@@ -201,7 +202,7 @@ def print_accuracy(
     truth = held.emotion[rows]
 
     def right(crops: NDArray[np.uint8]) -> float:
-        return float(np.mean(session(crops[..., None]).argmax(axis=1) == truth))
+        return float(np.mean(session(crops[..., None])["emotion"].argmax(axis=1) == truth))
 
     print(f"{name}: the network reads {right(held.crops[rows, :, :, 0]):.1%} of the pictures right")
     true = [cut(scene.image, true_square(scene)) for scene, _ in found]

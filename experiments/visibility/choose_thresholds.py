@@ -126,8 +126,8 @@ def classify(
     crops: Pixels, truth: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     session = open_session(threads=1)
-    parts = [session(crops[start : start + 128]) for start in range(0, len(crops), 128)]
-    found = softmax(np.concatenate(parts), session.card.confidence.temperature)
+    parts = [session(crops[start : start + 128])["emotion"] for start in range(0, len(crops), 128)]
+    found = softmax(np.concatenate(parts), session.card.calibration.temperature)
     return found.argmax(axis=1) == truth, found.max(axis=1).astype(np.float64)
 
 

@@ -38,6 +38,7 @@ run = partial(exit_code, "evaluate")
         ((), "name FER2013 with --data"),
         (("--data", "none.csv"), "no data at none.csv"),
         (("--data", "fer2013.csv", "--votes", "none.csv"), "cannot read the FER+ votes"),
+        (("--data", "x", "--dataset", "ck+", "--degradations"), "go with FER2013"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
@@ -91,3 +92,16 @@ def test_test_rows_are_judged_by_group(capsys: pytest.CaptureFixture[str]) -> No
     (grouping,) = report["groups"]
     assert (grouping["column"], grouping["everyone"]["count"]) == ("side", 35)
     assert "### By side" in Path("report/report.md").read_text()
+
+
+def test_degraded_rows_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "fer2013.csv", "--degradations", "-o", "report") == 0
+
+    output = capsys.readouterr().out
+    assert "one sided" in output
+    assert "no expression to be seen" in output
+    written = Path("report")
+    assert (written / "emotion_degradations.png").is_file()
+    assert "## Degraded faces" in (written / "report.md").read_text(encoding="utf-8")
+    content = json.loads((written / "report.json").read_text(encoding="utf-8"))
+    assert {each["strength"] for each in content["degradations"]["degraded"]} == set(range(6))

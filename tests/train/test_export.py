@@ -122,6 +122,20 @@ def test_all_forms_give_the_same_logits(exported: export.Exported, drawn: Datase
             assert np.abs(graph(drawn.crops[:count]) - expected).max(initial=0) <= 1e-4
 
 
+def test_features_leave_the_graph_beside_the_heads(
+    exported: export.Exported, drawn: Dataset
+) -> None:
+    network = keras.saving.load_model(file(exported, "best_model.keras"), compile=False)
+    crops = drawn.crops[:33]
+    expected = nets.with_features(network).predict_on_batch(crops.astype(np.float32))
+
+    session = onnxruntime.InferenceSession(file(exported, "glance.onnx"))
+    (features,) = session.run([nets.FEATURES], {"crops": crops})
+
+    assert features.shape == (33, 256)
+    np.testing.assert_allclose(features, expected[nets.FEATURES], atol=1e-4)
+
+
 def test_the_graph_is_clean(exported: export.Exported) -> None:
     model = onnx.load(file(exported, "glance.onnx"))
 
@@ -129,7 +143,7 @@ def test_the_graph_is_clean(exported: export.Exported) -> None:
     shape = [each.dim_param or each.dim_value for each in source.type.tensor_type.shape.dim]
     assert (source.name, shape) == ("crops", ["N", 48, 48, 1])
     assert source.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [output.name for output in model.graph.output] == ["emotion", "ferplus"]
+    assert [output.name for output in model.graph.output] == ["emotion", "ferplus", "features"]
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"BatchNormalization", "Softmax", "Sqrt", "Shape", "Loop"}
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 21)]
@@ -156,13 +170,13 @@ def test_the_card_says_everything(exported: export.Exported) -> None:
 
     assert card == read_card(file(exported, "best_model.card.json")) == exported.card
     assert card.name == "glance"
-    assert card.heads == {"emotion": EMOTIONS, "ferplus": tuple(FERPLUS_LABELS)}
+    labels = {name: head.labels for name, head in card.heads.items()}
+    assert labels == {"emotion": EMOTIONS, "ferplus": tuple(FERPLUS_LABELS)}
     assert card.framing == Framing(scale=1.3, shift_y=0.1)
     assert (card.parameters, card.multiply_adds) == (1_584_047, 46_176_000)
     assert set(card.files) == {"glance.onnx", "best_model.keras"}
     assert card.recipe["training"]["validation_split"] == 0.3
-    assert set(card.head_confidence) == {"ferplus"}
-    for confidence in (card.calibration, card.head_confidence["ferplus"]):
+    for confidence in (head.calibration for head in card.heads.values()):
         assert 0.05 < confidence.temperature < 20
         assert confidence.coverage == 0.9
         assert 0 < confidence.abstain_below < 1
@@ -207,7 +221,7 @@ def no_model(path: Path, card: Path) -> None:
 
 def unknown_head(path: Path, card: Path) -> None:
     content = json.loads(card.read_text())
-    content |= {"heads": {"mood": ["good", "bad"]}, "head_confidence": {}}
+    content |= {"heads": {"mood": {"labels": ["good", "bad"]}}, "default_head": "mood"}
     card.write_text(json.dumps(content))
 
 

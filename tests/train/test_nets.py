@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from mien.train.nets.parts import NetOptions
 COSTS = {
     "glance": (1_584_047, 46_176_000),
     "glance_53m": (1_885_327, 52_498_176),
+    "glance_54m": (1_887_126, 52_500_224),
     "glance_57m": (1_602_735, 56_792_832),
     "glance_67m": (1_954_223, 67_409_664),
     "glance_104m": (3_555_711, 103_768_704),
@@ -21,7 +23,7 @@ COSTS = {
 
 
 def test_an_unknown_network_is_told() -> None:
-    with pytest.raises(ConfigError, match="choose one of glance, glance_53m, glance_57m"):
+    with pytest.raises(ConfigError, match="choose one of glance, glance_53m, glance_54m"):
         nets.build("resnet")
 
 
@@ -34,7 +36,7 @@ def test_networks_cost_what_they_should(name: str) -> None:
     assert summary.multiply_adds == pytest.approx(multiply_adds, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["glance", "glance_53m", "glance_67m"])
+@pytest.mark.parametrize("name", ["glance", "glance_53m", "glance_54m", "glance_67m"])
 def test_glance_keeps_to_its_budget(name: str) -> None:
     summary = nets.summarise(nets.build(name))
 
@@ -83,6 +85,7 @@ def test_only_glance_has_a_second_head() -> None:
     assert heads == {
         "glance": ("emotion", "ferplus"),
         "glance_53m": ("emotion", "ferplus"),
+        "glance_54m": ("emotion", "ferplus", "second_opinion"),
         "glance_57m": ("emotion", "ferplus"),
         "glance_67m": ("emotion", "ferplus"),
         "glance_104m": ("emotion", "ferplus"),
@@ -135,3 +138,21 @@ def test_dropout_can_be_switched_off() -> None:
     model = nets.build("mini_xception", NetOptions(dropout=0.0))
 
     assert {layer.rate for layer in model.layers if hasattr(layer, "rate")} == {0.0}
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_features_are_what_every_head_reads(name: str) -> None:
+    """Without dropout, so that a head is a dense layer on them."""
+    model = nets.build(name)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype(np.float32)
+
+    outputs = nets.with_features(model)(crops, training=True)
+
+    features = np.asarray(keras.ops.convert_to_numpy(outputs.pop(nets.FEATURES)))
+    assert features.ndim == 2
+    still = nets.with_features(model)(crops, training=False)
+    features = np.asarray(keras.ops.convert_to_numpy(still[nets.FEATURES]))
+    for head in outputs:
+        kernel, bias = model.get_layer(f"{head}_logits").get_weights()
+        logits = np.asarray(keras.ops.convert_to_numpy(still[head]))
+        np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)

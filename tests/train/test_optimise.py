@@ -236,7 +236,8 @@ def test_int8_onnx_computes_in_integers(written: Optimised, tmp_path: Path) -> N
     assert kinds["QLinearConv"] == 2
     assert kinds["QLinearAdd"] == kinds["QLinearGlobalAveragePool"] == 1
     assert kinds["QGemm"] == 2
-    assert kinds["DequantizeLinear"] == 2  # the logits of the heads
+    assert kinds["DequantizeLinear"] == 3  # the logits of both heads, and the features
+    assert [each.name for each in session.get_outputs()] == ["emotion", "ferplus", "features"]
     assert not kinds.keys() & {"Conv", "Add", "Gemm", "QuantizeLinear", "Cast", "Mul"}
 
 

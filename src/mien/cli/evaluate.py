@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from mien.evaluation.protocol import Evaluation, Source
+    from mien.evaluation.robustness import Robustness
 
 __all__ = ["evaluate"]
 
@@ -74,6 +76,13 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
+    degradations: Annotated[
+        bool,
+        typer.Option(
+            "--degradations",
+            help="Measure test rows of FER2013 under light, blur, noise, cover and the like too.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Folder for report.json, report.md and plots."),
@@ -98,6 +107,8 @@ def evaluate(
 
         mien evaluate --data fer2013.csv.gz --votes fer2013new.csv --flip -o report
 
+        mien evaluate --data fer2013.csv.gz --degradations -o report
+
         mien evaluate --data fer2013.csv.gz --groups groups.csv
 
         mien evaluate models/best_model.keras --dataset ck+ --data CK+ --adapt -o report
@@ -109,8 +120,12 @@ def evaluate(
             only = {"--map": folder_map, "--find-faces": find_faces, "--adapt": adapt}
             if given := [name for name, value in only.items() if value]:
                 raise ConfigError(f"{' and '.join(given)} go with --dataset")
-            evaluation = _on_fer2013(model, data, votes, groups, flip=flip, skip_bad=skip_bad)
+            evaluation = _on_fer2013(
+                model, data, votes, groups, flip=flip, degradations=degradations, skip_bad=skip_bad
+            )
         else:
+            if degradations:
+                raise ConfigError("--degradations go with FER2013, not with --dataset")
             if votes is not None:
                 raise ConfigError("--votes go with FER2013, not with --dataset")
             if data is None:
@@ -140,14 +155,23 @@ def _on_fer2013(
     *,
     flip: bool,
     skip_bad: bool,
+    degradations: bool,
 ) -> Evaluation:
+    from mien.evaluation import robustness
     from mien.evaluation.protocol import on_fer2013
     from mien.runtime import open_session
 
     dataset = load_data(data, votes, skip_bad=skip_bad)
     session = open_session(model)
     with bar("evaluating") as progress:
-        return on_fer2013(session, dataset, groups=groups, flip=flip, on_crops=progress)
+        found = on_fer2013(session, dataset, groups=groups, flip=flip, on_crops=progress)
+    if not degradations:
+        return found
+    with bar("degrading") as progress:
+        rows = robustness.sample_test_rows(dataset)
+        measured = robustness.evaluate_degradations(session, rows, progress)
+    parts = [*found.parts, robustness.degradations_part(measured)]
+    return replace(found, parts=parts, robustness=measured)
 
 
 def _on_dataset(
@@ -195,8 +219,20 @@ def _show(evaluation: Evaluation, output: Path | None, *, as_json: bool) -> None
             figures.print_faces(evaluation.faces)
         figures.print_results(evaluation.results)
         figures.print_groups(evaluation.groupings)
+        if evaluation.robustness is not None:
+            figures.print_robustness(evaluation.robustness)
         if evaluation.comparison is not None:
             figures.print_comparison(evaluation.comparison)
     if output is not None:
         evaluation.write(output)
+        if evaluation.robustness is not None:
+            _save_plot(evaluation.robustness, output / "emotion_degradations.png")
         status.print(f"The report is in {output}.", highlight=False)
+
+
+def _save_plot(robustness: Robustness, path: Path) -> None:
+    from mien.evaluation.robustness import plot_degradations
+    from mien.files import atomic_write
+
+    with atomic_write(path) as temporary:
+        plot_degradations(robustness).savefig(temporary)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from mien.evaluation.comparison import Comparison
     from mien.evaluation.evaluate import Result
     from mien.evaluation.groups import Grouping
+    from mien.evaluation.robustness import Robustness
 
-__all__ = ["print_comparison", "print_faces", "print_groups", "print_results"]
+__all__ = ["print_comparison", "print_faces", "print_groups", "print_results", "print_robustness"]
 
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}
 
@@ -57,6 +58,26 @@ def print_faces(faces: Faces) -> None:
     console.print(f"faces judged: {len(faces)}; pictures without one: {len(faces.no_face)}")
     for reason, count in faces.dropped.items():
         console.print(f"dropped, {reason}: {count}", markup=False)
+
+
+def print_robustness(measured: Robustness) -> None:
+    """Print accuracy under every degradation, and what is answered without an expression."""
+    console = Console(highlight=False)
+    strengths = sorted({each.strength for each in measured.degraded} - {0})
+    table = _table(
+        f"degraded, {measured.rows} test rows: right (wrong and not uncertain)",
+        "strength",
+        *map(str, strengths),
+    )
+    for kind in dict.fromkeys(each.kind for each in measured.degraded if each.strength):
+        found = [measured.at(kind, strength) for strength in strengths]
+        cells = [f"{each.accuracy:.1%} ({each.wrong_answered:.1%})" for each in found]
+        table.add_row(kind.replace("_", " "), *cells)
+    console.print(table)
+    table = _table("no expression to be seen", "crops", "number", "answered")
+    for each in measured.unreadable:
+        table.add_row(each.kind.replace("_", " "), str(each.count), f"{each.answered:.1%}")
+    console.print(table)
 
 
 def print_groups(groupings: Sequence[Grouping]) -> None:

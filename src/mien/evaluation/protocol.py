@@ -24,6 +24,7 @@ from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.evaluate import Result, evaluate, judged
 from mien.evaluation.groups import Grouping
 from mien.evaluation.report import Part
+from mien.evaluation.robustness import Robustness
 from mien.runtime import Session
 from mien.types import Logits
 
@@ -64,6 +65,7 @@ class Evaluation:
         faces: those evaluated, where they were found in images first.
         logits: of ``faces``, float32 (N, C).
         comparison: of the model with an adapted one, on the same faces.
+        robustness: under degradations, where they were asked for.
     """
 
     card: ModelCard
@@ -74,6 +76,7 @@ class Evaluation:
     faces: Faces | None = None
     logits: Logits | None = None
     comparison: Comparison | None = None
+    robustness: Robustness | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values; see :func:`mien.evaluation.report.as_dict`."""

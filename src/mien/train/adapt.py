@@ -28,7 +28,7 @@ from mien.evaluation.comparison import ENOUGH_LABELLED, Comparison, compare
 from mien.evaluation.cross_dataset import check_labels
 from mien.evaluation.evaluate import classify
 from mien.files import atomic_write
-from mien.train.nets import logits_of
+from mien.train.nets import logits_of, with_features
 from mien.train.session import KerasSession
 from mien.types import Crops, Logits
 
@@ -231,7 +231,7 @@ def write_adapted(
             from mien.train.export import parity
             from mien.train.onnx_graph import write_onnx
 
-            write_onnx(logits_of(model), temporary)
+            write_onnx(with_features(model), temporary)
             parity(logits_of(model), temporary, own, crops[:_BATCH])
     card_file = path.with_name(f"{path.name}.card.json")
     write_card(replace(own, files={path.name: record_of(path)}), card_file)

@@ -39,7 +39,7 @@ __all__ = ["Exported", "export_run", "parity"]
 #: Largest difference between the logits of two forms of one network.
 TOLERANCE = 1e-4
 
-HEAD_LABELS = {"emotion": EMOTIONS, "ferplus": FERPLUS_LABELS}
+HEAD_LABELS = {"emotion": EMOTIONS, "ferplus": FERPLUS_LABELS, "second_opinion": EMOTIONS}
 _PARITY_CROPS = 256
 
 
@@ -89,7 +89,7 @@ def export_run(
     )
 
     with atomic_write(onnx_path) as temporary:
-        write_onnx(logits_model, temporary)
+        write_onnx(nets.with_features(model), temporary)
         rows = dataset.crops[held_out[:_PARITY_CROPS]]
         distance = parity(logits_model, temporary, card, rows)
         judged = _judged(temporary, card, dataset, held_out, on_crops)

@@ -1,4 +1,4 @@
-"""A Keras network as an ONNX graph: raw uint8 crops in, the logits of every head out.
+"""A Keras network as an ONNX graph: raw uint8 crops in; every head's logits and features out.
 
 Batch normalisation and constants are folded, and the names are ours: ``crops`` in, one
 output named after each head. The nodes are those for which ONNX Runtime has quick kernels,
@@ -31,7 +31,7 @@ _EXACT = 1e-6  # how far a rescaled pixel may be off
 
 
 def write_onnx(logits_model: keras.Model, path: Path) -> None:
-    """Write the network; ``logits_model`` gives ``{head: logits}``.
+    """Write the network; ``logits_model`` gives ``{name: output}``, in the order written.
 
     Raises:
         ModelError: Keras runs on another back end than TensorFlow, or the graph is not
@@ -45,6 +45,7 @@ def write_onnx(logits_model: keras.Model, path: Path) -> None:
     _take_pixels_as_levels(model.graph)
     _pool_in_one_step(model.graph)
     _add_bias_where_it_multiplies(model.graph)
+    _in_order(model.graph, list(logits_model.output))
     save_onnx(model, path)
 
 
@@ -130,6 +131,13 @@ def _add_bias_where_it_multiplies(graph: onnx.GraphProto) -> None:
         if added:
             inputs += [name for name in added[0].input if name != product.output[0]]
         _replace(graph, nodes, helper.make_node("Gemm", inputs, list(nodes[-1].output)))
+
+
+def _in_order(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Sort the outputs, which a converter sorts by name, by their place in ``names``."""
+    ordered = sorted(graph.output, key=lambda output: names.index(output.name))
+    del graph.output[:]
+    graph.output.extend(ordered)
 
 
 def _chain(graph: onnx.GraphProto, value: str, *kinds: str) -> list[onnx.NodeProto]:

@@ -47,6 +47,9 @@ def learned_from(
     weights = {"emotion": _class_weights(dataset, training)}
     if "ferplus" in heads:
         targets["ferplus"], weights["ferplus"] = _votes(dataset, training)
+    if "second_opinion" in heads:  # learned from another network, by experiments/training alone
+        targets["second_opinion"] = np.full_like(targets["emotion"], 1 / len(EMOTIONS))
+        weights["second_opinion"] = np.zeros(len(dataset), np.float32)
     if not teachers or training.teacher_sees == "augmented":
         return targets, weights
     answers = teacher_answers(teachers, dataset, heads)

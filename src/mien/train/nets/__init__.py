@@ -17,6 +17,7 @@ from mien.train.nets import glance, mini_xception, standard_cnn
 from mien.train.nets.parts import NetOptions
 
 __all__ = [
+    "FEATURES",
     "HEADS",
     "NETS",
     "NetOptions",
@@ -25,12 +26,14 @@ __all__ = [
     "in_training_form",
     "logits_of",
     "summarise",
+    "with_features",
 ]
 
 #: Every network by the name that recipes use.
 NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
     "glance": glance.build,
     "glance_53m": glance.build_even,
+    "glance_54m": glance.build_opinion,
     "glance_57m": glance.build_first,
     "glance_67m": glance.build_deeper,
     "glance_104m": glance.build_wider,
@@ -39,7 +42,10 @@ NETS: dict[str, Callable[[NetOptions], keras.Model]] = {
 }
 
 #: Heads that a network may have: the layer ``<head>_logits`` and the softmax ``<head>``.
-HEADS = ("emotion", "ferplus")
+HEADS = ("emotion", "ferplus", "second_opinion")
+
+#: The output of an exported graph that is not a head.
+FEATURES = "features"
 
 
 def build(name: str, options: NetOptions | None = None) -> keras.Model:
@@ -67,6 +73,20 @@ def logits_of(model: keras.Model) -> keras.Model:
         if f"{head}_logits" in present
     }
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def with_features(model: keras.Model) -> keras.Model:
+    """Return the same network, weights shared, giving ``{head: logits}`` and its features.
+
+    Features are what every head reads: the input of the first layer after the trunk, without
+    dropout, float32 (N, F), under the name :data:`FEATURES`.
+    """
+    logits = logits_of(model)
+    trunk = logits.get_layer(f"{next(iter(logits.output))}_logits").input
+    for layer in reversed(model.layers):
+        if isinstance(layer, keras.layers.Dropout) and layer.output is trunk:
+            trunk = layer.input
+    return keras.Model(model.input, {**logits.output, FEATURES: trunk}, name=model.name)
 
 
 def in_training_form(model: keras.Model) -> keras.Model:

@@ -1,6 +1,6 @@
 """Glance: mien's own network, a residual net made for small grey faces and plain CPUs.
 
-``glance_53m`` is the one that ships: 1.89 M parameters, 52 M multiply-adds. The others are what
+``glance_54m`` is the one that ships: 1.89 M parameters, 52 M multiply-adds. The others are what
 it came from, and what was tried. A stride-2 stem, because a 24 x 24 map already
 holds what a 48 x 48 face shows; dense 3 x 3 convolutions, because a CPU runs them near its
 peak and depthwise ones at a tenth; no block at the large map, where a block costs the most
@@ -23,7 +23,7 @@ from keras import layers
 from mien.train.nets.parts import NetOptions, conv, head, norm
 from mien.types import EMOTIONS
 
-__all__ = ["build", "build_deeper", "build_even", "build_first", "build_wider"]
+__all__ = ["build", "build_deeper", "build_even", "build_first", "build_opinion", "build_wider"]
 
 #: Filters and number of blocks of the stages at 24, 12, 6 and 3 pixels a side.
 _GLANCE = ((32, 0), (64, 2), (128, 2), (256, 1))
@@ -52,6 +52,14 @@ def build_even(options: NetOptions) -> keras.Model:
     return _build("glance_53m", _GLANCE, options, even=True)
 
 
+def build_opinion(options: NetOptions) -> keras.Model:
+    """Build ``glance_54m``: ``glance_53m`` with a third head, ``second_opinion``.
+
+    The head imitates a network that was trained on other faces (``experiments/training``).
+    """
+    return _build("glance_54m", _GLANCE, options, even=True, opinion=True)
+
+
 def build_first(options: NetOptions) -> keras.Model:
     """Build ``glance_57m``, which has a block at 24 x 24 more: where Glance's weights begin."""
     return _build("glance_57m", _FIRST, options)
@@ -72,7 +80,12 @@ def build_wider(options: NetOptions) -> keras.Model:
 
 
 def _build(
-    name: str, stages: tuple[tuple[int, int], ...], options: NetOptions, *, even: bool = False
+    name: str,
+    stages: tuple[tuple[int, int], ...],
+    options: NetOptions,
+    *,
+    even: bool = False,
+    opinion: bool = False,
 ) -> keras.Model:
     inputs = options.input
     x = layers.Rescaling(1 / 64, offset=-2.0)(inputs)
@@ -88,6 +101,8 @@ def _build(
         head(x, "emotion", len(EMOTIONS), options),
         head(x, "ferplus", _FERPLUS_CLASSES, options),
     ]
+    if opinion:
+        outputs.append(head(x, "second_opinion", len(EMOTIONS), options))
     return keras.Model(inputs, outputs, name=name)
 
 

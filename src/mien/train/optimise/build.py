@@ -84,7 +84,7 @@ def optimise(
         checks: dict[Form, list[Check]] = {}
         for form, path in made.items():
             on_step(f"writing {path.name}")
-            form.write(network.logits_model, network.probe.calibration, path)
+            form.write(network.outputs_model, network.probe.calibration, path)
             on_step(f"checking {path.name}")
             checks[form] = network.check(path)
         _refuse_strays(made, checks, max_drop_points)
@@ -107,14 +107,14 @@ class _Network:
     """The Keras file: what it answers, and how others compare.
 
     Attributes:
-        logits_model: gives ``{head: logits}``.
+        outputs_model: gives ``{head: logits}`` and features.
         stem: what the names of its files begin with.
         probe: what is compared on.
     """
 
     def __init__(self, path: Path, dataset: Dataset | None) -> None:
         model, card = load_network(path)
-        self.logits_model = nets.logits_of(model)
+        self.outputs_model = nets.with_features(model)
         self.stem = re.sub(r"[^\w-]+", "-", card.name)
         self.probe: Probe = generated_probe() if dataset is None else held_out_probe(card, dataset)
         self._path, self._dataset = path, dataset

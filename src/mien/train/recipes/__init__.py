@@ -34,6 +34,7 @@ class ModelPart(_Part):
         "standard_cnn",
         "glance",
         "glance_53m",
+        "glance_54m",
         "glance_57m",
         "glance_67m",
         "glance_104m",
