@@ -7,8 +7,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 RUN python -m venv /venv
 COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
+COPY requirements/serve.txt ./requirements/serve.txt
+RUN /venv/bin/pip install --require-hashes -r requirements/serve.txt
 COPY src ./src
-RUN /venv/bin/pip install ".[serve]"
+RUN /venv/bin/pip install --no-deps .
 
 FROM python:3.12-slim-bookworm
 ENV PATH="/venv/bin:$PATH" \

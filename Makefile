@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs model-card wheel lock web-assets clean
+.PHONY: help run test check format docs model-card wheel lock sbom audit web-assets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,12 +44,21 @@ wheel: | $(BIN)/python  ## build the wheel, install it into an empty environment
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check -q install build/wheel/mien-*.whl
 	build/wheel/venv/bin/mien predict "$(IMAGE)"
 
-lock: $(DEV)  ## pin the requirements anew
-	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
-	    --no-header --no-annotate --upgrade -q -o requirements/core.txt
-	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
-	    --extra train --extra serve --extra app --extra video --extra litert --extra scale --extra docs --extra dev \
-	    --no-header --no-annotate --upgrade -q -c requirements/core.txt -o requirements/dev.txt
+COMPILE = $(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
+	    --no-header --no-annotate --generate-hashes --upgrade -q
+
+lock: $(DEV)  ## pin the requirements to their newest versions, with hashes
+	$(COMPILE) -o requirements/core.txt
+	$(COMPILE) --extra serve --extra grpc -c requirements/core.txt -o requirements/serve.txt
+	$(COMPILE) --extra train --extra serve --extra grpc --extra app --extra video --extra litert --extra scale \
+	    --extra docs --extra dev -c requirements/serve.txt -o requirements/dev.txt
+
+sbom: $(DEV)  ## write what the service consists of to build/sbom.json (CycloneDX)
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements/serve.txt --pyproject pyproject.toml --of JSON -o build/sbom.json
+
+audit: $(DEV)  ## look the service's packages up among known vulnerabilities (needs the network)
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/serve.txt
 
 web-assets:  ## fetch what the page /local runs in the browser (needs npm)
 	$(PYTHON) scripts/fetch_web_assets.py
@@ -64,10 +73,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(CORE): requirements/core.txt pyproject.toml | $(BIN)/python
-	$(PIP) install -r requirements/core.txt
+	$(PIP) install --require-hashes -r requirements/core.txt
 	$(PIP) install --no-deps -e .
 	@touch $@
 
 $(DEV): requirements/dev.txt $(CORE)
-	$(PIP) install -r requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -160,7 +160,10 @@ async def misbehave(
 def request(data: bytes, length: int | None = None) -> bytes:
     """Return a request with a picture; its announced length may lie."""
     size = len(data) if length is None else length
-    return f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + data
+    return (
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
+        + data
+    )
 
 
 async def slow_reader(port: int, data: bytes) -> None:

@@ -139,3 +139,22 @@ class TestCheckWritable:
     def test_a_pipe_is_not_opened(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         check_writable(tmp_path / "pipe")
+
+
+class TestAbandonedFiles:
+    def test_what_a_killed_process_left_is_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "film.mp4"
+        program = (
+            "import os, signal, sys; from pathlib import Path; from mien.files import PendingFile;"
+            "pending = PendingFile(Path(sys.argv[1])); pending.part.write_bytes(b'half');"
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+        (left,) = tmp_path.iterdir()
+        other = tmp_path / left.name.replace("film", "other")
+        other.touch()
+        running = PendingFile(path)
+        assert not left.exists()
+        running.part.touch()
+        PendingFile(path)
+        assert sorted(tmp_path.iterdir()) == sorted([other, running.part])

@@ -13,6 +13,8 @@
     ├── TrainingError            a training run cannot go on
     └── MissingExtra             an optional part of mien is not installed
 
+The service adds :class:`mien.service.errors.ServiceError`, a refusal with an HTTP status.
+
 Every message says what was expected, what was received and what to do. ``code`` is a
 stable name for programs (the service sends it); ``exit_code`` is what the command line
 returns.
@@ -41,7 +43,7 @@ __all__ = [
 class MienError(Exception):
     """Root of every error that mien raises on purpose."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
     exit_code: ClassVar[int] = 1
 
 

@@ -8,7 +8,10 @@ writes to the same path at the same time and whenever the process is killed.
 from __future__ import annotations
 
 import os
+import re
+import socket
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,10 @@ from pathlib import Path
 from mien.errors import ConfigError
 
 __all__ = ["PendingFile", "atomic_write", "cannot_write", "check_writable"]
+
+
+#: Folders may be shared with other machines, whose processes are not seen here.
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 class PendingFile:
@@ -31,9 +38,11 @@ class PendingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.part{path.suffix}")
+        mark = f"{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.part = path.with_name(f".{path.stem}.{mark}.part{path.suffix}")
         if path.is_dir():
             raise ConfigError(f"{path} is a folder: expected the name of a file to write")
+        _remove_abandoned(path)
         try:
             self.part.touch(exist_ok=False)
             self.part.unlink()  # nothing is left if the first byte is never written
@@ -56,6 +65,30 @@ class PendingFile:
     def discard(self) -> None:
         """Remove what there is; harmless after :meth:`commit`."""
         self.part.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporary files of the same name whose process was killed on this machine."""
+    pattern = re.compile(
+        rf"\.{re.escape(path.stem)}\.{_HOST}-(\d+)-[0-9a-f]{{8}}\.part{re.escape(path.suffix)}"
+    )
+    try:
+        there = [(each, pattern.fullmatch(each.name)) for each in path.parent.iterdir()]
+    except OSError:
+        return
+    for each, found in there:
+        if found is not None and not _is_running(int(found[1])):
+            each.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mien.types import EMOTIONS
 
 @pytest.fixture(autouse=True)
 def a_network_and_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "CenterFace", lambda: find_square)
+    monkeypatch.setattr(faces, "open_detector", lambda: find_square)
     monkeypatch.chdir(tmp_path)
     write_small_net(Path("small.keras"))
     for number in range(6):

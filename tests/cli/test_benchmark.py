@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.support.models import write_onnx, write_tiny_model
 
-from mien.cli import benchmark, main
+from mien.bench import run as bench_run
+from mien.cli import main
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "benchmark.py"
@@ -171,8 +172,8 @@ def test_an_interrupt_leaves_whole_files(
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         return timings(*arguments)
 
-    timings = benchmark._timings
-    monkeypatch.setattr(benchmark, "_timings", interrupt)
+    timings = bench_run._timings
+    monkeypatch.setattr(bench_run, "_timings", interrupt)
 
     code, _, err = run(models, *QUICK, "--memory", "-o", tmp_path)
 

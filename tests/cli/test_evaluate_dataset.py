@@ -21,7 +21,7 @@ CARD = ModelCard(name="fake", version="1")
 
 @pytest.fixture(autouse=True)
 def squares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "CenterFace", lambda: find_square)
+    monkeypatch.setattr(faces, "open_detector", lambda: find_square)
     monkeypatch.chdir(tmp_path)
 
 

@@ -36,7 +36,7 @@ def count_frames(path: Path) -> int:
         (["none.mp4"], "no such file"),
         (["99"], "no camera 99"),
         (["rtsp://localhost/x"], "--allow-network"),
-        (["text.mp4", "-o", "out.mp4"], "no video that can be read"),
+        (["text.mp4", "-o", "out.mp4"], "not a video that can be read"),
         (["in.mp4", "-o", "out.avi"], "ending in .mp4"),
         (["in.mp4", "-o", "in.mp4"], "written over"),
         (["in.mp4", "--csv", "in.mp4"], "written over"),

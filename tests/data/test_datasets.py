@@ -8,7 +8,6 @@ from tests.support import layouts
 from tests.support.clips import Clip, find_square
 
 from mien.card import Framing
-from mien.cli.cropping import FaceCropper, middle_frame
 from mien.data.datasets import (
     DATASETS,
     Known,
@@ -19,7 +18,9 @@ from mien.data.datasets import (
     whole_as_crop,
 )
 from mien.errors import ConfigError, DataError
+from mien.evaluation.cropping import FaceCropper
 from mien.types import EMOTIONS, Box, Crops, Face, Image
+from mien.video import middle_frame
 
 CROPPER = FaceCropper(find_square, Framing(0.9, 0.0))
 

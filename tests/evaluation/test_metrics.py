@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.calibration import softmax
+from mien.calibration import prediction_set, softmax
 from mien.card import Calibration
 from mien.errors import InputError
 from mien.evaluation import metrics
+from mien.evaluation.resample import Counts, Judged
 
 LABELS = ("no", "maybe", "yes")
 
@@ -141,3 +142,36 @@ def test_the_surest_are_answered_first() -> None:
 
     np.testing.assert_allclose(curve.x, [1 / 3, 2 / 3, 1])
     np.testing.assert_allclose(curve.y, [1, 1, 2 / 3])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 1.0])
+def test_sets_of_many_rows_are_those_of_each_reading(threshold: float) -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.full(5, 0.4), 50)
+    labels = tuple("abcde")
+
+    marked = metrics.prediction_sets(probabilities, threshold)
+
+    assert marked.any(axis=1).all()
+    for row, mask in zip(probabilities, marked, strict=True):
+        expected = prediction_set(tuple(row.tolist()), labels, threshold)
+        assert {labels[column] for column in np.flatnonzero(mask)} == set(expected)
+
+
+def test_no_row_has_no_set() -> None:
+    assert metrics.prediction_sets(np.empty((0, 3)), 0.1).shape == (0, 3)
+
+
+def test_resampled_figures_are_those_of_the_metrics() -> None:
+    generator = np.random.default_rng(1)
+    drawn, truth = (
+        generator.normal(size=(200, 3)).astype(np.float32),
+        generator.integers(3, size=200),
+    )
+    confidence = Calibration(temperature=0.7, set_threshold=0.3, abstain_below=0.5)
+    counts = Counts.of(Judged(drawn, truth, LABELS, confidence))
+    figures = counts.figures(counts.columns.sum(axis=0))
+
+    scores = metrics.score(drawn, truth, LABELS, confidence)
+
+    for name in ("accuracy", "macro_f1", "ece", "nll", "set_coverage", "mean_set_size", "answered"):
+        assert float(figures[name]) == pytest.approx(getattr(scores, name)), name

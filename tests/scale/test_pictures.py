@@ -32,7 +32,7 @@ def test_of_nothing_there_are_none() -> None:
         ("text.parquet", b"hello", "no Parquet file, or damaged"),
         ("text.tar", b"hello" * 200, "no tar, or damaged"),
         ("text.tar.gz", b"hello", "no tar, or damaged"),
-        ("text.mp4", b"hello", "no video that can be read"),
+        ("text.mp4", b"hello", "not a video that can be read"),
     ],
 )
 def test_files_that_cannot_be_read_are_among_the_pictures(
@@ -181,4 +181,4 @@ def test_a_video_that_cannot_be_read_is_called_by_its_own_name(tmp_path: Path) -
 
     (picture,) = pictures_of([Stretch("video", f"file://{tmp_path}/a.mp4", 0, None)])
 
-    assert str(picture.failure).startswith(f"file://{tmp_path}/a.mp4 is no video")
+    assert str(picture.failure).startswith(f"file://{tmp_path}/a.mp4 is not a video")

@@ -75,7 +75,7 @@ Start = Callable[..., AbstractContextManager[Running]]
 def running(predictor: Predictor | None = None, **settings: Any) -> Iterator[Running]:
     """Run a server; settings are those of :class:`Settings`, without a rate limit."""
     predictor = predictor or fake_predictor()
-    chosen = Settings(**{"rate_per_s": 0, "workers": 2, "log_level": "error", **settings})
+    chosen = Settings(**{"rate_per_s": 0, "threads": 2, "log_level": "error", **settings})
     server = make_server(chosen, lambda _: predictor)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

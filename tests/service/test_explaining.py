@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mien.calibration import softmax
 from mien.card import Framing, ModelCard
 from mien.images import decode, encode
 from mien.predictor import Predictor
@@ -126,10 +125,10 @@ def test_the_library_explains_alike(explaining: Running, leaning: bytes) -> None
     predictor = explaining.predictor
     (reading, *_) = predictor.predict(leaning)
     crop = predictor.crop(predictor.open(leaning), (reading.face,)).pixels
-    (expected,) = explain(predictor.session, crop)
+    (expected,) = explain(predictor, crop)
     answer = explaining.client.post("/predict?explain=true", content=leaning).json()
 
     found = answer["faces"][0]["explanation"]
     assert np.array(found["map"]) == pytest.approx(expected.heatmap, abs=1e-4)
     assert found["probability_without"] == pytest.approx(expected.hidden)
-    assert found["probability"] == softmax(predictor.session(crop))[0].max()
+    assert found["probability"] == predictor.probabilities(predictor.session(crop))[0].max()

@@ -36,17 +36,38 @@ def test_metadata(service: Running) -> None:
     assert content["inputs"] == [{"name": "crops", "datatype": "UINT8", "shape": [-1, 48, 48, 1]}]
     assert {each["name"] for each in content["outputs"]} == {"probabilities", "logits"}
     for path in ("/v2/models/other", "/v2/models/other/ready"):
-        assert service.client.get(path).json()["error"]["code"] == "not_found"
+        assert service.client.get(path).json()["error"].startswith("not_found: ")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
 def test_crops_are_read(service: Running, count: int) -> None:
     content = service.client.post(INFER, json={"id": "7", "inputs": [tensor(count)]}).json()
-    (output,) = content["outputs"]
+    output, logits = content["outputs"]
+    assert (logits["name"], logits["shape"]) == ("logits", [count, 7])
     assert (content["id"], content["model_name"]) == ("7", "fake")
     assert (output["name"], output["shape"]) == ("probabilities", [count, 7])
     values = np.reshape(output["data"], (count, 7))
     np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-6)
+
+
+def test_more_crops_than_allowed_are_refused(service: Running) -> None:
+    for count in (129, 10**30):
+        described = tensor(shape=[count, 48, 48, 1])
+        answer = service.client.post(INFER, json={"inputs": [described]})
+        assert answer.status_code == 413
+        assert "128" in answer.json()["error"]
+
+
+def test_versions_are_those_of_the_metadata(service: Running) -> None:
+    path = "/v2/models/fake"
+    (version,) = service.client.get(path).json()["versions"]
+    for below in ("", "/ready"):
+        url = f"{path}/versions/{version}{below}"
+        assert service.client.get(url).json() == service.client.get(path + below).json()
+        assert service.client.get(f"{path}/versions/9{below}").status_code == 404
+    body = {"inputs": [tensor()]}
+    assert service.client.post(f"{path}/versions/{version}/infer", json=body).status_code == 200
+    assert service.client.post(f"{path}/versions/9/infer", json=body).status_code == 404
 
 
 def test_nested_numbers_and_named_outputs(service: Running) -> None:
@@ -94,7 +115,19 @@ def test_binary_tensors_both_ways(service: Running) -> None:
         {"inputs": [tensor(datatype="FP32")]},
         {"inputs": [tensor(shape=[1, 48, 48])]},
         {"inputs": [tensor(shape=[-1, 48, 48, 1])]},
-        {"inputs": [tensor(shape=[10**30, 48, 48, 1])]},
+        {"inputs": [tensor(shape=[1.0, 48, 48, 1])]},
+        {"inputs": [tensor(shape=["1", 48, 48, 1])]},
+        {"inputs": [tensor(shape=[True, 48, 48, 1])]},
+        {"inputs": [tensor(data=[True] * 2304)]},
+        {"inputs": [tensor(data=[[1] * 2304])]},
+        {"inputs": [tensor(parameters={"shared_memory_region": "a"})]},
+        {
+            "inputs": [tensor()],
+            "outputs": [{"name": "logits", "parameters": {"classification": 3}}],
+        },
+        {"inputs": [tensor()], "parameters": {"sequence_id": 1}},
+        {"inputs": [tensor()], "priority": 1},
+        {"inputs": [tensor()], "id": 7},
         {"inputs": [tensor(data=[1])]},
         {"inputs": [tensor(data=[256] * 2304)]},
         {"inputs": [tensor(data=[-1] * 2304)]},
@@ -113,7 +146,7 @@ def test_what_is_no_request_is_refused(service: Running, content: Any) -> None:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     response = service.client.post(INFER, content=data)
     assert response.status_code == 400, response.text
-    assert response.json()["error"]["code"] == "bad_request"
+    assert response.json()["error"].startswith("bad_request: ")
     for length in ("-1", "x", "9" * 30):
         headers = {"inference-header-content-length": length}
         assert service.client.post(INFER, content=data, headers=headers).status_code == 400

@@ -61,7 +61,7 @@ def bomb(width: int, height: int) -> bytes:
         (bomb(16_385, 1), {}, 413, "image_too_large"),
         (bomb(16_000, 16_000), {}, 413, "image_too_large"),
         (bytes(10 * MIB + 1), {}, 413, "too_large"),
-        (b"{}", {"content-type": "application/json"}, 415, "unsupported_media_type"),
+        (b"{}", {"content-type": "application/json"}, 415, "unsupported_image"),
         (b"", {"content-type": "multipart/form-data"}, 415, "unsupported_media_type"),
         (b"", {"content-type": FORM_BOUNDARY}, 400, "bad_request"),
         (b"--x\r\n\r\n", {"content-type": FORM_BOUNDARY}, 400, "bad_request"),
@@ -184,7 +184,9 @@ def test_a_slow_upload_is_given_up() -> None:
     with running(timeout_s=0.3) as service:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=5) as half:
-            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
+            half.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc"
+            )
             answer = half.recv(4096)
     assert b"408" in answer.split(b"\r\n")[0]
     assert b"slow_upload" in answer
@@ -201,7 +203,7 @@ def test_idle_connections_are_kept_for_a_while_only() -> None:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=5) as kept:
             for _ in range(2):
-                kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert kept.recv(65536).startswith(b"HTTP/1.1 200")
             start = time.monotonic()
             while kept.recv(65536):
@@ -210,7 +212,7 @@ def test_idle_connections_are_kept_for_a_while_only() -> None:
 
 
 def test_what_does_not_fit_into_the_queue_is_told_to_come_back(jpeg: bytes) -> None:
-    with running(fake_predictor(0.4), workers=1, queue=1) as service, ThreadPoolExecutor(6) as pool:
+    with running(fake_predictor(0.4), threads=1, queue=1) as service, ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: service.client.post("/predict", content=jpeg), range(6)))
         statuses = sorted(answer.status_code for answer in answers)
         assert statuses == [200, 200, 503, 503, 503, 503]
@@ -230,7 +232,7 @@ def test_too_many_requests_of_one_caller_are_told_to_come_back(jpeg: bytes) -> N
 
 
 def test_who_leaves_takes_the_work_along(jpeg: bytes) -> None:
-    with running(fake_predictor(0.5), workers=1) as service:
+    with running(fake_predictor(0.5), threads=1) as service:
         detector = service.predictor.detector
         assert isinstance(detector, FakeDetector)
         before = detector.calls
@@ -336,3 +338,40 @@ def test_failures_inside_are_not_shown(jpeg: bytes) -> None:
         error_of(answer, 500, "internal")
         assert "secret" not in answer.text
         assert service.client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("image/png", "image/png"),
+        ("image/jpeg", "image/jpeg"),
+        ("image/*", "image/png"),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,image/webp,*/*;q=0.8", "application/json"),
+    ],
+)
+def test_accept_chooses_readings_or_an_image(
+    service: Running, jpeg: bytes, accept: str, kind: str
+) -> None:
+    answer = service.client.post("/predict", content=jpeg, headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+
+
+def test_annotate_answers_an_image(service: Running, jpeg: bytes, png: bytes) -> None:
+    for data, kind in ((jpeg, "image/jpeg"), (png, "image/png")):
+        answer = service.client.post("/annotate", content=data)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        assert answer.headers["x-image-size"] == "48x64"
+    asked = service.client.post("/annotate", content=jpeg, headers={"accept": "image/png"})
+    assert asked.headers["content-type"] == "image/png"
+    error_of(service.client.post("/annotate", content=b"x"), 415, "unsupported_image")
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "application/json", "image/gif"]
+)
+def test_the_content_says_what_a_body_is(service: Running, jpeg: bytes, kind: str) -> None:
+    """`curl --data-binary` sends the kind of a form."""
+    answer = service.client.post("/predict", content=jpeg, headers={"content-type": kind})
+    assert answer.status_code == 200

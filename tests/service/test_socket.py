@@ -119,6 +119,7 @@ def test_sockets_are_counted_and_limited(jpeg: bytes) -> None:
                 socket.send(jpeg)
                 receive(socket)
             with connect(service.socket_url) as three:
+                three.send(HELLO)
                 assert close_code(three) == 1013
             assert "mien_sockets 2" in service.client.get("/metrics").text
         time.sleep(0.3)

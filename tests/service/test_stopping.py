@@ -30,7 +30,7 @@ SERVE_FAKE = Path(__file__).with_name("serve_fake.py")
 def process(*command: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a service of its own; it is killed at the end, if it has not stopped."""
     port = free_port()
-    variables = {"MIEN_PORT": str(port), "MIEN_RATE_PER_S": "0", "MIEN_WORKERS": "2", **environment}
+    variables = {"MIEN_PORT": str(port), "MIEN_RATE_PER_S": "0", "MIEN_THREADS": "2", **environment}
     running = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **variables},
@@ -116,7 +116,9 @@ def test_work_that_takes_too_long_is_cut_off() -> None:
             wait_until_ready(client)
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as half:
-            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
+            half.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc"
+            )
             time.sleep(0.3)
             service.send_signal(signal.SIGTERM)
             assert service.wait(timeout=15) == 0

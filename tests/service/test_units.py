@@ -16,10 +16,11 @@ from starlette.datastructures import Headers
 
 from mien.errors import ConfigError
 from mien.hosts import is_loopback
-from mien.service.access import Access, RateLimiter, origin_allowed
+from mien.service.access import Access, RateLimiter
 from mien.service.batching import MicroBatcher
 from mien.service.errors import ServiceError
 from mien.service.logs import JsonLines
+from mien.service.origins import origin_allowed
 from mien.service.run import check_binding
 from mien.service.settings import MIB, Settings, read_settings
 from mien.service.socket import Frames
@@ -50,12 +51,59 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("QUEUE", ""), ("QUEUE", "-1"), ("PORT", "70000"), ("LOG_LEVEL", "loud"), ("TIMEOUT_S", "0")],
+    [
+        ("QUEUE", ""),
+        ("QUEUE", "-1"),
+        ("PORT", "70000"),
+        ("LOG_LEVEL", "loud"),
+        ("TIMEOUT_S", "0"),
+        ("TIMEOUT_S", "inf"),
+        ("TIMEOUT_S", "nan"),
+        ("RATE_PER_S", "inf"),
+        ("TRUSTED_PROXIES", "nonsense"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("PIXELS_IN_FLIGHT", "5"),
+        ("WORKERS", "2"),
+    ],
 )
 def test_wrong_settings_are_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"MIEN_{name}", value)
     with pytest.raises(ConfigError, match=f"MIEN_{name}"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("MIEN_API_KEY", "MIEN_API_KEYS"),
+        ("MIEN_TIMEOUT", "MIEN_TIMEOUT_S"),
+        ("MIEN_IMAGES_BYTES", "MIEN_IMAGE_BYTES"),
+        ("MIEN_WORKERS", "MIEN_THREADS"),
+        ("MIEN_WORKERS", "--workers"),
+        ("MIEN_", "MIEN_"),
+    ],
+)
+def test_unknown_variables_are_refused(
+    name: str, near: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(ConfigError, match=name) as caught:
+        read_settings()
+    assert near in str(caught.value)
+
+
+def test_variables_of_other_parts_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_NOTEBOOK_ROWS", "8")
+    monkeypatch.setenv("MIENS", "8")
+    assert read_settings().queue == 64
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n"])
+def test_a_file_without_keys_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match="has no key"):
+        Settings(api_keys_file=path).key_digests()
 
 
 def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
@@ -153,11 +201,11 @@ def crops_of(*values: int) -> Crops:
 
 
 def batcher(sizes: list[int], **changes: Any) -> MicroBatcher:
-    async def run(crops: Crops) -> Logits:
+    async def run(crops: Crops) -> dict[str, Logits]:
         await asyncio.sleep(0.01)
         if (crops == 99).any():
             raise ValueError("bad")
-        return crops[:, 0, 0, :].astype(np.float32)
+        return {"head": crops[:, 0, 0, :].astype(np.float32)}
 
     options: dict[str, Any] = {"max_crops": 4, "max_wait_s": 0.05, "on_batch": sizes.append}
     return MicroBatcher(run, **{**options, **changes})
@@ -172,7 +220,7 @@ def test_batches_gather_and_answers_go_to_their_callers() -> None:
             *(one.submit(crops_of(*values)) for values in ([1], [2, 3], [4, 5], [6]))
         )
         await one.close()
-        return [answer[:, 0].tolist() for answer in answers]
+        return [answer["head"][:, 0].tolist() for answer in answers]
 
     assert asyncio.run(run()) == [[1], [2, 3], [4, 5], [6]]
     assert sizes == [3, 3]
@@ -199,7 +247,7 @@ def test_a_cancelled_caller_takes_its_crops_out() -> None:
         stays = asyncio.create_task(one.submit(crops_of(2)))
         await asyncio.sleep(0)
         gone.cancel()
-        assert (await stays)[:, 0].tolist() == [2]
+        assert (await stays)["head"][:, 0].tolist() == [2]
         await one.close()
 
     asyncio.run(run())
@@ -212,7 +260,7 @@ def test_a_failed_batch_tells_its_callers_and_the_next_runs() -> None:
         answers: list[Any] = await asyncio.gather(
             one.submit(crops_of(99)), one.submit(crops_of(1)), return_exceptions=True
         )
-        answers.append((await one.submit(crops_of(7)))[0, 0])
+        answers.append((await one.submit(crops_of(7)))["head"][0, 0])
         await one.close()
         return answers
 

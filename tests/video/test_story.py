@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.types import EMOTIONS, Box, Face, Image, Reading
-from mien.video.story import Episode, Person, Story, episode_rows, story_to_dict
+from mien.video.story import Episode, Person, Story, episode_rows, most_seen, story_to_dict
 from mien.wire import to_json
 
 STEP_S = 0.04
@@ -93,6 +93,28 @@ def test_the_peak_of_an_episode() -> None:
     (person,) = story.people()
     (episode,) = person.episodes
     assert episode == Episode("happy", 0.0, pytest.approx(2.0), pytest.approx(1.2), 0.9)
+
+
+def test_an_episode_knows_how_long_it_was_uncertain() -> None:
+    story = Story(frame_s=STEP_S)
+    for number in range(40):
+        story.add(number * STEP_S, [reading("happy", uncertain=number < 10)])
+    (person,) = story.people()
+
+    assert [each.uncertain_share for each in person.episodes] == [pytest.approx(0.25)]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(0, []), (1, [1]), (2, [1, 3]), (3, [1, 2, 3]), (9, [1, 2, 3])]
+)
+def test_those_seen_longest_by_their_numbers(most: int, expected: list[int]) -> None:
+    story = Story(frame_s=0.1)
+    for number in range(20):
+        seen = [1, *([2] if number > 10 else []), *([3] if number > 5 else [])]
+        story.add(number * 0.1, [reading("sad", identity=each) for each in seen])
+
+    assert [each.identity for each in most_seen(story.people(), most)] == expected
+    assert most_seen((), most) == ()
 
 
 def test_shares_count_time_not_frames() -> None:

@@ -1,4 +1,4 @@
-"""Videos in and out: times, turns, sound, sizes, and everything that is no video."""
+"""Videos in and out: times, turns, sound, sizes, and everything that is not a video."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def loudness(path: Path) -> tuple[str, np.ndarray]:
     return name, np.abs(tenths).mean(axis=1)
 
 
-# What is no video
+# What is not a video
 
 
 def _text(folder: Path, name: str, content: str) -> Path:
@@ -137,12 +137,12 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty file": (_empty, "0 bytes"),
     "nothing there": (lambda folder: folder / "none.mp4", "no such file"),
     "folder": (lambda folder: folder, "is a folder"),
-    "text": (lambda folder: _text(folder, "a.mp4", "hello\n" * 99), "no video that can be read"),
-    "zeros": (lambda folder: _text(folder, "z.mp4", "\0" * 5000), "no video that can be read"),
-    "picture": (lambda folder: _png(folder), "no video that can be read"),
+    "text": (lambda folder: _text(folder, "a.mp4", "hello\n" * 99), "not a video that can be read"),
+    "zeros": (lambda folder: _text(folder, "z.mp4", "\0" * 5000), "not a video that can be read"),
+    "picture": (lambda folder: _png(folder), "not a video that can be read"),
     "sound only": (_sound_only, "no pictures in it"),
-    "zero frames": (_no_frames, "no frame|no video that can be read"),
-    "index cut off": (lambda folder: _cut(folder, 0.5), "no video that can be read"),
+    "zero frames": (_no_frames, "no frame|not a video that can be read"),
+    "index cut off": (lambda folder: _cut(folder, 0.5), "not a video that can be read"),
     "pictures cut off": (_faststart_cut, r"truncated .* end at \d.\d\d s of 3.00 s"),
     "matroska cut off": (lambda folder: _cut(folder, 0.6, "mkv"), "truncated"),
     "playlist named mp4": (_playlist, "not a playlist"),
@@ -160,7 +160,7 @@ def _png(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_video_is_one_clear_error_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+def test_what_is_not_a_video_is_one_error_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     make, message = BAD[name]
     (tmp_path / "in").mkdir()
     source = make(tmp_path / "in")

@@ -6,75 +6,15 @@ import io
 import json
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 pytest.importorskip("av")
 
 from mien.predictor import Predictor
-from mien.types import Box, Face, Reading
-from mien.video import FrameReadings
-from mien.video.story import Story
-from mien.webapp.clips import ClipResult, Timeline, read_clip
+from mien.webapp.clips import ClipResult, read_clip
 from mien.webapp.jobs import Job, JobState
 
 from .conftest import clip
-
-FACE = Face(Box(0, 0, 9, 9), 0.9)
-
-
-def frame(time_s: float, *shown: tuple[int | None, str]) -> FrameReadings:
-    readings = tuple(
-        Reading(
-            FACE,
-            tuple(float(label == each) for each in ("happy", "sad")),
-            ("happy", "sad"),
-            identity=identity,
-        )
-        for identity, label in shown
-    )
-    return FrameReadings(0, time_s, np.zeros((1, 1, 3), np.uint8), readings, {})
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"),
-    [
-        ([], {}),
-        ([frame(0), frame(1, (None, "sad"))], {}),
-        ([frame(0, (1, "sad")), frame(0.2, (1, "sad"))], {1: [(0, 0.2, "sad")]}),
-        (
-            [frame(0, (1, "sad")), frame(0.2, (1, "happy")), frame(0.4, (1, "happy"))],
-            {1: [(0, 0.2, "sad"), (0.2, 0.4, "happy")]},
-        ),
-        (
-            [frame(0, (1, "sad")), frame(3, (1, "sad")), frame(3.1, (1, "sad"))],
-            {1: [(0, 0, "sad"), (3, 3.1, "sad")]},
-        ),
-    ],
-)
-def test_timeline_joins_frames(
-    frames: list[FrameReadings], expected: dict[int, list[tuple[float, float, str]]]
-) -> None:
-    timeline = Timeline(Story(("happy", "sad")))
-    for each in frames:
-        timeline.write(each)
-    found = {
-        person.identity: [(span.start_s, span.end_s, span.emotion) for span in person.spans]
-        for person in timeline.people()
-    }
-    assert found == expected
-
-
-def test_timeline_has_everybody_however_many_and_however_short() -> None:
-    timeline = Timeline(Story(("happy", "sad"), frame_s=0.1))
-    for index in range(30):
-        shown = [(each, "sad" if each % 2 else "happy") for each in range(1, 21) if each <= index]
-        timeline.write(frame(index / 10, *shown))
-    people = timeline.people()
-    assert [person.identity for person in people] == list(range(1, 21))
-    assert people[0].summary.seen_s > people[-1].summary.seen_s > 0
-    assert people[0].summary.shares["sad"] == pytest.approx(1)
-    assert people[0].summary.thumbnail is not None
 
 
 def done(work: Callable[[JobState], ClipResult]) -> Job[ClipResult]:
@@ -102,6 +42,8 @@ def test_video_is_read_into_files_that_go_with_the_result(predictor: Predictor) 
     assert {row["identity"] for row in rows} == {"1"}
     assert len(result.text_of("readings.jsonl").splitlines()) == 8
     assert [person.identity for person in result.people] == [1]
+    assert [each.emotion for each in result.people[0].episodes]
+    assert "Person 1" in result.text_of("timeline.html")
     (told,) = json.loads(result.summary())["people"]
     assert told["shares"]["happy"] == pytest.approx(1)
     assert result.video.read_bytes()[4:8] == b"ftyp"

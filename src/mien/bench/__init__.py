@@ -1,7 +1,6 @@
 """Models side by side: latency, throughput, memory, size, accuracy; and whole photos.
 
-Nothing here knows how a Keras file is opened or where labelled crops come from: the command
-line passes a function and arrays.
+:mod:`mien.bench.run` has whole benchmarks; the other modules measure one thing each.
 """
 
 from __future__ import annotations

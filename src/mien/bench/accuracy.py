@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,6 @@ from mien.errors import ModelError
 from mien.types import EMOTIONS, Crops
 
 __all__ = ["Accuracy", "Labelled", "judge", "reference_of"]
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often a model is right; parts of 1.
+    """How often a model is right; fractions.
 
     Attributes:
         splits: accuracy by split.
@@ -76,23 +75,31 @@ def judge(
     Raises:
         ModelError: a model gave something else than finite numbers.
     """
+    from mien.evaluation.evaluate import classify  # scikit-learn, which only accuracy needs
+
     chosen = [model for model in models if model.card.labels == EMOTIONS]
     read: dict[str, NDArray[np.int64]] = {}
     total, done = len(chosen) * len(data.crops), 0
-    for model in chosen:
-        columns = []
-        for start in range(0, len(data.crops), _BATCH):
-            batch = np.ascontiguousarray(data.crops[start : start + _BATCH])
-            logits = model.session(batch)[model.card.default_head]
-            if not np.isfinite(logits).all():
-                raise ModelError(f"{model.path} gave logits that are not finite numbers")
-            columns.append(logits.argmax(axis=1))
-            done += len(batch)
-            on_crops(done, total)
-            if stopped():
-                return _accuracies(chosen, read, data, reference)
-        read[model.name] = np.concatenate(columns)
+
+    def count(crops: int) -> None:
+        nonlocal done
+        done += crops
+        on_crops(done, total)
+        if stopped():
+            raise _Stopped
+
+    with suppress(_Stopped):
+        for model in chosen:
+            try:
+                logits = classify(model.session, data.crops, on_batch=count)
+            except ModelError as error:
+                raise ModelError(f"{model.path}: {error}") from None
+            read[model.name] = logits[model.card.default_head].argmax(axis=1)
     return _accuracies(chosen, read, data, reference)
+
+
+class _Stopped(Exception):
+    """No further batch is wanted."""
 
 
 def reference_of(model: Model, models: Sequence[Model]) -> Model:
@@ -113,20 +120,26 @@ def _accuracies(
     data: Labelled,
     reference: str | None,
 ) -> dict[str, Accuracy]:
+    from mien.evaluation.metrics import accuracy
+
     found = {}
     for model in models:
         name = reference or reference_of(model, models).name
         if model.name not in read:
             continue
         own = read[model.name]
-        right, theirs = own == data.truth, read.get(name, own)
+        theirs = read.get(name, own)
+        right = accuracy(own, data.truth)
         splits = dict.fromkeys(data.split.tolist())
         found[model.name] = Accuracy(
-            {split: float(right[data.split == split].mean()) for split in splits},
-            float(right.mean()),
-            len(right),
+            {
+                split: accuracy(own[data.split == split], data.truth[data.split == split])
+                for split in splits
+            },
+            right,
+            len(own),
             name if name in read else model.name,
-            float((theirs == data.truth).mean() - right.mean()),
-            float((own == theirs).mean()),
+            accuracy(theirs, data.truth) - right,
+            accuracy(own, theirs),
         )
     return found

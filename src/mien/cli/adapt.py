@@ -6,16 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from mien.cli.training_tools import bar, needs_train, status
-from mien.errors import ConfigError, DataError, ImageError
+from mien.cli.training_tools import bar, middle_frame, needs_train, status
+from mien.errors import ConfigError
 
 if TYPE_CHECKING:
     from mien.card import ModelCard
-    from mien.cli.cropping import FaceCropper
     from mien.data.datasets import Faces
+    from mien.evaluation.cropping import FaceCropper
     from mien.types import Crops
 
 __all__ = ["adapt"]
@@ -66,9 +65,10 @@ def adapt(
         mien adapt photos/ --labelled labelled/ -o adapted.onnx
     """
     with needs_train():
-        from mien.cli.cropping import FaceCropper
+        from mien.evaluation.cropping import FaceCropper
         from mien.faces import open_detector
-        from mien.train import adapt as adapting
+        from mien.train.adapt import PRIOR, write_adapted
+        from mien.train.adapt import adapt as adapt_network
         from mien.train.session import load_network
 
         if output.suffix not in (".keras", ".onnx"):
@@ -77,14 +77,11 @@ def adapt(
             raise ConfigError(f"{output} is the model to adapt: choose another name with -o")
         network, card = load_network(model)
         cropper = FaceCropper(open_detector(), card.framing)
-        judged = _labelled(labelled, folder_map, cropper, cropped=cropped) if labelled else None
+        faces = _labelled(labelled, folder_map, cropper, cropped=cropped) if labelled else None
         crops = _crops(folder, cropper, cropped=cropped)
         with bar("adapting") as progress:
-            adapted, done = adapting.adapt(
-                network,
-                crops,
-                prior=adapting.PRIOR if prior is None else prior,
-                on_layer=progress,
+            adapted, done = adapt_network(
+                network, crops, prior=PRIOR if prior is None else prior, on_layer=progress
             )
         typer.echo(
             f"{done.faces} faces: {done.weight:.0%} of the statistics of {done.layers} layers "
@@ -92,55 +89,41 @@ def adapt(
         )
         if done.faces < _FEW_FACES:
             typer.echo("so few faces change little; more of them would tell more")
-        if judged is None:
+        if faces is None:
             typer.echo(
                 "whether this helps cannot be told without labels, and the temperature was kept: "
                 "give some labelled pictures with --labelled"
             )
         else:
-            card = _judge(card, network, adapted, judged)
-        for path in adapting.write_adapted(adapted, card, done, output, crops):
+            card = _evaluated(card, network, adapted, faces)
+        for path in write_adapted(adapted, card, done, output, crops):
             typer.echo(path)
 
 
 def _crops(folder: Path, cropper: FaceCropper, *, cropped: bool) -> Crops:
-    """Return every face of every picture below a folder."""
-    from mien import images
-    from mien.data.datasets import whole_as_crop
+    """Return every face of every image below a folder."""
+    from mien.data.datasets import collect_unlabelled, whole_as_crop
 
-    found: list[Crops] = []
-    without = 0
-    files = images.find_images(folder)
     with bar("finding faces") as progress:
-        for done, file in enumerate(files, start=1):
-            try:
-                picture = images.read(file)
-            except ImageError as error:
-                status.print(f"skipped {file}: {error}", markup=False, highlight=False)
-                continue
-            faces = whole_as_crop(picture) if cropped else cropper.every(picture)
-            found.append(faces)
-            without += len(faces) == 0
-            progress(done, len(files))
-    if without:
-        status.print(f"no face found in {without} of {len(files)} pictures", highlight=False)
-    if sum(map(len, found)) == 0:
-        raise DataError(
-            f"no face in {folder} ({len(files)} pictures): expected photos of faces, or "
-            "face crops with --cropped"
+        crop = whole_as_crop if cropped else cropper.every
+        found = collect_unlabelled(folder, crop, on_image=progress)
+    for line in found.skipped:
+        status.print(f"skipped {line}", markup=False, highlight=False)
+    if found.no_face:
+        status.print(
+            f"no face found in {found.no_face} of {found.images} pictures", highlight=False
         )
-    return np.concatenate(found)
+    return found.crops
 
 
 def _labelled(
     folder: Path, folder_map: Path | None, cropper: FaceCropper, *, cropped: bool
 ) -> Faces:
-    from mien.cli.cropping import middle_frame
     from mien.data.datasets import FOLDER, collect, list_samples
 
     listing = list_samples(FOLDER, folder, folder_map)
     if cropped:
-        listing = replace(listing, framing="crop")
+        listing = listing.as_crops()
     with bar("finding labelled faces") as progress:
         faces = collect(listing, cropper, middle_frame, skip_bad=True, on_sample=progress)
     for line in faces.skipped:
@@ -153,23 +136,15 @@ def _labelled(
     return faces
 
 
-def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> ModelCard:
-    """Tell what the labelled faces say, and return the card with what they could fit."""
+def _evaluated(card: ModelCard, network: object, adapted: object, faces: Faces) -> ModelCard:
+    """Print what the labelled faces show, and return the card with what they could fit."""
     from mien.cli.figures import print_comparison
-    from mien.evaluation.comparison import ENOUGH_LABELLED, compare, verdict
-    from mien.evaluation.cross_dataset import check_labels
-    from mien.evaluation.evaluate import classify
-    from mien.train.adapt import fit_on_labelled
-    from mien.train.session import KerasSession
+    from mien.evaluation.comparison import ENOUGH_LABELLED, verdict
+    from mien.train.adapt import evaluate_adapted
 
-    check_labels(card)
-    before, after = (
-        classify(KerasSession(model, card), faces.crops) for model in (network, adapted)
-    )
-    comparison = compare(card, before, after, faces.emotion)
+    comparison, fitted = evaluate_adapted(card, network, adapted, faces)
     print_comparison(comparison)
     typer.echo(verdict(comparison))
-    fitted = fit_on_labelled(card, after, faces.emotion)
     if fitted is card.calibration:
         typer.echo(
             f"the temperature was kept: fitting it takes {ENOUGH_LABELLED} labelled "
@@ -180,4 +155,5 @@ def _judge(card: ModelCard, network: object, adapted: object, faces: Faces) -> M
             f"temperature and thresholds were fitted on the {len(faces)} labelled faces: "
             f"{card.calibration.temperature:.2f} became {fitted.temperature:.2f}"
         )
-    return replace(card, confidence=fitted)
+    head = replace(card.head(), calibration=fitted)
+    return replace(card, heads={**card.heads, card.default_head: head})

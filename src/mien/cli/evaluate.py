@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli import figures
-from mien.cli.training_tools import Data, SkipBad, Votes, bar, load_data, needs, needs_train, status
+from mien.cli.training_tools import (
+    Data,
+    SkipBad,
+    Votes,
+    bar,
+    load_data,
+    middle_frame,
+    needs,
+    needs_train,
+    status,
+)
 from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from mien.card import ModelCard
-    from mien.data.datasets import Faces, Listing
-    from mien.evaluation.comparison import Comparison
-    from mien.evaluation.evaluate import Result
-    from mien.evaluation.groups import Grouping
-    from mien.evaluation.report import Part
-    from mien.types import Logits
+    from mien.evaluation.protocol import Evaluation, Source
 
 __all__ = ["evaluate"]
 
@@ -107,39 +109,27 @@ def evaluate(
             only = {"--map": folder_map, "--find-faces": find_faces, "--adapt": adapt}
             if given := [name for name, value in only.items() if value]:
                 raise ConfigError(f"{' and '.join(given)} go with --dataset")
-            judged = _on_fer2013(model, data, votes, groups, flip=flip, skip_bad=skip_bad)
+            evaluation = _on_fer2013(model, data, votes, groups, flip=flip, skip_bad=skip_bad)
         else:
             if votes is not None:
                 raise ConfigError("--votes go with FER2013, not with --dataset")
             if data is None:
                 raise DataError(f"no data given: say where {dataset} lies with --data FOLDER")
-            listing = _listed(dataset, data, folder_map, find_faces=find_faces)
-            judged = _on_dataset(
-                model, _Set(dataset, data, listing), groups, flip=flip, adapt=adapt, bad=skip_bad
-            )
-        _tell(judged, output, as_json=as_json)
+            if adapt and (model is None or model.suffix != ".keras"):
+                raise ConfigError(
+                    "--adapt needs a .keras file: an exported graph has its statistics folded"
+                )
+            from mien.data.datasets import list_samples
+            from mien.evaluation.protocol import Source
 
-
-@dataclass(frozen=True)
-class _Set:
-    """A data set that was listed."""
-
-    name: str
-    path: Path
-    listing: Listing
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """Everything that is to be told."""
-
-    card: ModelCard
-    protocol: str
-    results: Sequence[Result]
-    groupings: Sequence[Grouping] = ()
-    parts: Sequence[Part] = ()
-    faces: Faces | None = None
-    comparison: Comparison | None = None
+            listing = list_samples(dataset, data, folder_map)
+            if find_faces:
+                listing = listing.as_photos()
+            source = Source(dataset, data, listing)
+            evaluation = _on_dataset(model, source, groups, flip=flip, skip_bad=skip_bad)
+            if adapt and model is not None:
+                evaluation = _with_adapted(evaluation, model)
+        _show(evaluation, output, as_json=as_json)
 
 
 def _on_fer2013(
@@ -150,106 +140,63 @@ def _on_fer2013(
     *,
     flip: bool,
     skip_bad: bool,
-) -> _Judged:
-    from mien.evaluation.cross_dataset import group_test_rows, groups_part
-    from mien.evaluation.evaluate import evaluate as judge
-    from mien.evaluation.report import PROTOCOL
+) -> Evaluation:
+    from mien.evaluation.protocol import on_fer2013
     from mien.runtime import open_session
 
     dataset = load_data(data, votes, skip_bad=skip_bad)
     session = open_session(model)
     with bar("evaluating") as progress:
-        results = judge(session, dataset, flip=flip, on_crops=progress)
-    card = session.card
-    if groups is None:
-        return _Judged(card, PROTOCOL, results)
-    groupings = group_test_rows(session, dataset, groups)
-    return _Judged(card, PROTOCOL, results, groupings, [groups_part(groupings)])
-
-
-def _listed(name: str, data: Path, folder_map: Path | None, *, find_faces: bool) -> Listing:
-    from mien.data.datasets import list_samples
-
-    listing = list_samples(name, data, folder_map)
-    return (
-        replace(listing, framing="photo") if find_faces and listing.framing == "crop" else listing
-    )
+        return on_fer2013(session, dataset, groups=groups, flip=flip, on_crops=progress)
 
 
 def _on_dataset(
-    model: Path | None,
-    chosen: _Set,
-    groups: Path | None,
-    *,
-    flip: bool,
-    adapt: bool,
-    bad: bool,
-) -> _Judged:
-    from mien.cli.cropping import FaceCropper, middle_frame
+    model: Path | None, source: Source, groups: Path | None, *, flip: bool, skip_bad: bool
+) -> Evaluation:
     from mien.data.datasets import collect
-    from mien.evaluation import cross_dataset
+    from mien.evaluation.cropping import FaceCropper
+    from mien.evaluation.cross_dataset import check_labels
+    from mien.evaluation.protocol import on_dataset
     from mien.faces import open_detector
     from mien.runtime import open_session
 
-    if adapt and (model is None or model.suffix != ".keras"):
-        raise ConfigError(
-            "--adapt needs a .keras file: an exported graph has its statistics folded"
-        )
     session = open_session(model)
-    cross_dataset.check_labels(session.card)
+    check_labels(session.card)
     cropper = FaceCropper(open_detector(), session.card.framing)
     with bar("finding faces") as progress:
-        faces = collect(chosen.listing, cropper, middle_frame, skip_bad=bad, on_sample=progress)
+        faces = collect(
+            source.listing, cropper, middle_frame, skip_bad=skip_bad, on_sample=progress
+        )
     for line in faces.skipped:
         status.print(f"skipped {line}", markup=False, highlight=False, soft_wrap=True)
-    told = cross_dataset.dataset_part(chosen.name, chosen.path, chosen.listing, faces)
-    title = told.content["name"]
-    results, logits = cross_dataset.judge_faces(session, faces, title, flip=flip)
-    groupings = cross_dataset.group_faces(session, faces, logits, groups)
-    judged = _Judged(session.card, cross_dataset.PROTOCOL, results, groupings, [told], faces)
-    if groupings:
-        judged = replace(judged, parts=[*judged.parts, cross_dataset.groups_part(groupings)])
-    return _with_adaptation(judged, model, logits, title) if adapt and model else judged
+    return on_dataset(session, source, faces, groups=groups, flip=flip)
 
 
-def _with_adaptation(judged: _Judged, model: Path, before: Logits, title: str) -> _Judged:
-    from mien.evaluation.comparison import compare
-    from mien.evaluation.cross_dataset import adaptation_part
-    from mien.evaluation.evaluate import judged as judge
+def _with_adapted(evaluation: Evaluation, model: Path) -> Evaluation:
+    from mien.evaluation.protocol import with_adapted
 
     with needs_train():
         from mien.train.adapt import cross_adapted
         from mien.train.session import load_network
 
-    faces, card = judged.faces, judged.card
-    assert faces is not None
-    network, _ = load_network(model)
+    faces = evaluation.faces
+    assert faces is not None  # of a data set
+    network, card = load_network(model)
     with bar("adapting") as progress:
-        after = cross_adapted(network, card, faces.crops, faces.persons, on_layer=progress)
-    comparison = compare(card, before, after, faces.emotion, faces.persons)
-    return replace(
-        judged,
-        results=[*judged.results, judge(card, after, faces.emotion, f"{title}, adapted")],
-        parts=[*judged.parts, adaptation_part(comparison)],
-        comparison=comparison,
-    )
+        logits = cross_adapted(network, card, faces.crops, faces.persons, on_layer=progress)
+    return with_adapted(evaluation, logits)
 
 
-def _tell(judged: _Judged, output: Path | None, *, as_json: bool) -> None:
-    from mien.evaluation.report import as_dict, write_report
-
+def _show(evaluation: Evaluation, output: Path | None, *, as_json: bool) -> None:
     if as_json:
-        content = as_dict(judged.results, judged.card, protocol=judged.protocol, parts=judged.parts)
-        typer.echo(json.dumps(content, indent=2))
+        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
     else:
-        if judged.faces is not None:
-            figures.print_faces(judged.faces)
-        figures.print_results(judged.results)
-        figures.print_groups(judged.groupings)
-        if judged.comparison is not None:
-            figures.print_comparison(judged.comparison)
+        if evaluation.faces is not None:
+            figures.print_faces(evaluation.faces)
+        figures.print_results(evaluation.results)
+        figures.print_groups(evaluation.groupings)
+        if evaluation.comparison is not None:
+            figures.print_comparison(evaluation.comparison)
     if output is not None:
-        write_report(
-            judged.results, judged.card, output, protocol=judged.protocol, parts=judged.parts
-        )
+        evaluation.write(output)
         status.print(f"The report is in {output}.", highlight=False)

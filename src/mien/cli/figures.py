@@ -41,9 +41,9 @@ def print_results(results: Sequence[Result]) -> None:
                 overview.add_row(*row)
         console.print(overview)
         classes = _table(f"{head}, {best.split}", "emotion", "precision", "recall", "F1", "support")
-        for row in best.scores.per_class:
-            parts = (f"{value:.2f}" for value in (row.precision, row.recall, row.f1))
-            classes.add_row(row.label, *parts, str(row.support))
+        for score in best.scores.per_class:
+            parts = (f"{value:.2f}" for value in (score.precision, score.recall, score.f1))
+            classes.add_row(score.label, *parts, str(score.support))
         console.print(classes)
         if seen_too:
             console.print(

@@ -20,6 +20,9 @@ def serve(
         int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8000")
     ] = None,
     model: Model = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port.", show_default="1")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on any address without keys.")
     ] = False,
@@ -32,6 +35,8 @@ def serve(
 
         mien serve
 
+        mien serve --workers 4
+
         mien serve --port 0 --model models/optimised/glance.int8.onnx
     """
     try:
@@ -41,5 +46,7 @@ def serve(
         from mien.service.settings import read_settings
     except ModuleNotFoundError as error:
         raise MissingExtra("serve", error.name or "fastapi") from None
-    settings = read_settings(host=host, port=port, model=model, insecure=insecure or None)
+    settings = read_settings(
+        host=host, port=port, model=model, processes=workers, insecure=insecure or None
+    )
     run(settings)

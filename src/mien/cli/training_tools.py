@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.data import Dataset
+    from mien.types import Image
 
 __all__ = [
     "Data",
@@ -32,6 +33,7 @@ __all__ = [
     "Votes",
     "bar",
     "load_data",
+    "middle_frame",
     "needs",
     "needs_train",
     "status",
@@ -91,6 +93,17 @@ def load_data(path: Path | None, votes: Path | None, *, skip_bad: bool = False) 
         for line in dataset.skipped:
             status.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     return dataset
+
+
+def middle_frame(path: Path) -> Image:
+    """Return the frame in the middle of a video; see :func:`mien.video.middle_frame`.
+
+    Raises:
+        MissingExtra: the extra ``video`` is not installed; data sets of photos do without it.
+    """
+    from mien import video
+
+    return video.middle_frame(path)
 
 
 @contextmanager

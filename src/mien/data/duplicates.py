@@ -84,7 +84,7 @@ def _alike(
 def _thumbnails(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     step = CROP_HW[0] // _THUMBNAIL_PX
     blocks = pictures.reshape(len(pictures), _THUMBNAIL_PX, step, _THUMBNAIL_PX, step)
-    return blocks.mean(axis=(2, 4)).reshape(len(pictures), -1)
+    return np.asarray(blocks.mean(axis=(2, 4)).reshape(len(pictures), -1), np.float32)
 
 
 def _centred(rows: NDArray[np.float32]) -> NDArray[np.float32]:

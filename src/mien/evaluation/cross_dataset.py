@@ -17,7 +17,7 @@ from mien.data import Dataset
 from mien.data.datasets import DATASETS, Faces, Listing
 from mien.errors import DataError, ModelError
 from mien.evaluation.comparison import Comparison, verdict
-from mien.evaluation.evaluate import TEST_SPLITS, Result, classify, judged
+from mien.evaluation.evaluate import TEST_SPLITS, Result, classify, judged, mean_logits
 from mien.evaluation.groups import FEW, Gap, Grouping, read_groups, score_groups
 from mien.evaluation.report import Part
 from mien.evaluation.resample import Figure, Judged
@@ -70,7 +70,7 @@ def judge_faces(
     results = [judged(session.card, logits, faces.emotion, title)]
     if flip:
         mirrored = classify(session, faces.crops[:, :, ::-1], on_batch=on_crops)[head]
-        both = (logits + mirrored) / 2
+        both = mean_logits(logits, mirrored)
         results.append(judged(session.card, both, faces.emotion, title, flip=True))
     return results, logits
 

@@ -29,6 +29,7 @@ __all__ = [
     "headline",
     "heads_with_truth",
     "judged",
+    "mean_logits",
     "truth_of",
 ]
 
@@ -109,7 +110,7 @@ def evaluate(
     for head in heads:
         results += _evaluate_head(session.card, head, tests, seen, plain[head], flip=False)
         if mirrored is not None:
-            both = (plain[head] + mirrored[head]) / 2
+            both = mean_logits(plain[head], mirrored[head])
             results += _evaluate_head(session.card, head, tests, seen, both, flip=True)
     return results
 
@@ -224,6 +225,11 @@ def _figures(scores: Scores) -> dict[str, float]:
         "accuracy_answered": scores.accuracy_answered,
         "accuracy_at_80": scores.accuracy_at_80,
     }
+
+
+def mean_logits(one: Logits, other: Logits) -> Logits:
+    """Return the mean of two logits, as of a crop and its mirror image."""
+    return np.asarray((one + other) / 2, np.float32)
 
 
 def _evaluate_head(

@@ -33,10 +33,12 @@ __all__ = [
     "Interval",
     "Scores",
     "SetSize",
+    "accuracy",
     "accuracy_and_loss",
     "accuracy_coverage",
     "accuracy_interval",
     "ece_by_chance",
+    "prediction_sets",
     "reliability",
     "score",
 ]
@@ -143,11 +145,10 @@ def score(
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, read, labels=columns, zero_division=0.0
     )
-    chosen = probabilities >= confidence.set_threshold
-    chosen[np.arange(len(read)), read] = True  # a set is never empty
+    chosen = prediction_sets(probabilities, confidence.set_threshold)
     return Scores(
         count=len(truth),
-        accuracy=float(right.mean()),
+        accuracy=accuracy(read, truth),
         accuracy_interval=accuracy_interval(right),
         macro_f1=float(f1[support > 0].mean()),
         weighted_f1=float(np.average(f1, weights=support)),
@@ -172,6 +173,11 @@ def score(
     )
 
 
+def accuracy(read: _Truth, truth: _Truth) -> float:
+    """Return the fraction of rows (N,) in which two columns are the same, N at least 1."""
+    return float((read == truth).mean())
+
+
 def _top2_accuracy(probabilities: Probabilities, truth: _Truth) -> float:
     """Return how often the truth is one of the two most probable labels; scikit-learn's
     function refuses two labels.
@@ -183,8 +189,8 @@ def _top2_accuracy(probabilities: Probabilities, truth: _Truth) -> float:
 def accuracy_and_loss(logits: Logits, truth: _Truth) -> tuple[float, float]:
     """Return the accuracy, a part of 1, and the cross-entropy in nats, uncalibrated."""
     columns = np.arange(logits.shape[1])
-    right = logits.argmax(axis=1) == truth
-    return float(right.mean()), float(log_loss(truth, softmax(logits), labels=columns))
+    loss = float(log_loss(truth, softmax(logits), labels=columns))
+    return accuracy(logits.argmax(axis=1), truth), loss
 
 
 def accuracy_interval(right: NDArray[np.bool_], seed: int = 0) -> Interval:
@@ -216,6 +222,17 @@ def ece_by_chance(probabilities: NDArray[np.float64], bins: int = 15, seed: int 
     cells = calibration_bins(top, bins) + bins * np.arange(_CHANCES)[:, None]
     gaps = np.bincount(cells.ravel(), (right - top).ravel(), minlength=bins * _CHANCES)
     return float(np.abs(gaps).sum() / (_CHANCES * max(len(top), 1)))
+
+
+def prediction_sets(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Mark each row's prediction set: bool (N, C), as :func:`mien.calibration.prediction_set`.
+
+    The labels at least ``threshold`` probable, and the most likely one in any case: a set is
+    never empty.
+    """
+    chosen = probabilities >= threshold
+    chosen[np.arange(len(probabilities)), probabilities.argmax(axis=1)] = True
+    return np.asarray(chosen)
 
 
 def reliability(probabilities: NDArray[np.float64], truth: _Truth, bins: int = 15) -> Curve:

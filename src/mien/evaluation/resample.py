@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.calibration import softmax
+from mien.calibration import calibration_bins, softmax
 from mien.card import Calibration
 from mien.errors import InputError
-from mien.evaluation.metrics import Interval
+from mien.evaluation.metrics import Interval, prediction_sets
 from mien.types import Logits
 
 __all__ = ["Counts", "Figure", "Judged", "changes", "interval_of", "resampled"]
@@ -80,14 +80,11 @@ class Counts:
         classes = len(judged.labels)
         read, top = judged.logits.argmax(axis=1), probabilities.max(axis=1)
         own = probabilities[rows, truth]
-        chosen = probabilities >= judged.confidence.set_threshold
-        chosen[rows, read] = True
+        chosen = prediction_sets(probabilities, judged.confidence.set_threshold)
         cells = np.zeros((len(rows), classes * classes))
         cells[rows, truth * classes + read] = 1
         bins = np.zeros((len(rows), _BINS))
-        bins[rows, np.clip(np.ceil(top * _BINS).astype(int) - 1, 0, _BINS - 1)] = top - (
-            read == truth
-        )
+        bins[rows, calibration_bins(top, _BINS)] = top - (read == truth)
         averaged = (
             (probabilities > own[:, None]).sum(axis=1) < 2,
             -np.log(np.maximum(own, np.finfo(float).tiny)),

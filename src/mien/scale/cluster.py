@@ -51,7 +51,7 @@ def connect(address: str | None, *, cpus: int | None = None) -> None:
             num_cpus=cpus if new else None,
             include_dashboard=False if new else None,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mien.errors import MienError
+from mien.lifeline import die_with_parent
 from mien.scale.job import PartReport
 from mien.scale.part import PartReader, open_reader
 from mien.scale.places import is_address
@@ -69,7 +70,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # ONNX Runtime does not survive a fork
         self.pipe, theirs = context.Pipe()
         self.part: int | None = None
-        self._process = context.Process(target=_work, args=(theirs, folder), daemon=True)
+        self._process = context.Process(
+            target=_work, args=(theirs, folder, os.getpid()), daemon=True
+        )
         self._process.start()
         theirs.close()  # so that its death closes the pipe
 
@@ -103,7 +106,8 @@ class _Worker:
         self.pipe.close()
 
 
-def _work(pipe: Connection[Any, Any], folder: str) -> None:
+def _work(pipe: Connection[Any, Any], folder: str, parent: int) -> None:
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who kills us then
     reader: PartReader | None = None
     while True:

@@ -43,7 +43,7 @@ def application(replicas: Replicas) -> serve.Application:
     """
 
     def make_app() -> FastAPI:
-        return create_app(read_settings(workers=replicas.cpus))
+        return create_app(read_settings(threads=replicas.cpus))
 
     deployment = serve.deployment(
         serve.ingress(make_app)(),
@@ -53,4 +53,4 @@ def application(replicas: Replicas) -> serve.Application:
         # the service has a queue of its own, and says so when it is full
         max_ongoing_requests=read_settings().queue + replicas.cpus,
     )
-    return deployment.bind()
+    return deployment.bind()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Who may ask, how often, and from which pages."""
+"""Who may ask, and how often."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 
 from mien.service.errors import ServiceError
 from mien.service.settings import Settings
 
-__all__ = ["Access", "RateLimiter", "origin_allowed"]
+__all__ = ["Access", "RateLimiter", "key_of", "network_of"]
 
 
 class RateLimiter:
@@ -50,6 +49,12 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         return wait_s
 
+    def owe(self, caller: str, tokens: int) -> None:
+        """Take tokens that may not be there: the caller waits until they have come back."""
+        if self._per_s and caller in self._buckets:
+            left, seen = self._buckets[caller]
+            self._buckets[caller] = (left - tokens, seen)
+
 
 class Access:
     """Checks keys and rates by the settings."""
@@ -75,15 +80,32 @@ class Access:
         Raises:
             ServiceError: ``unauthorised`` or ``rate_limited``.
         """
-        key = key_of(headers)
-        if self.needs_key and not self.knows(key):
-            self.check_rate(f"address {_network(address)}")
+        self.check_key(headers, address)
+        self.check_rate(self._caller(headers, address))
+
+    def check_key(self, headers: Headers, address: str) -> None:
+        """Let whoever has a key through; attempts with a wrong one are counted.
+
+        Raises:
+            ServiceError: ``unauthorised`` or ``rate_limited``.
+        """
+        if self.needs_key and not self.knows(key_of(headers)):
+            self.check_rate(f"address {network_of(address)}")
             raise ServiceError(
                 "unauthorised",
                 "expected a valid key: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
-                headers={"WWW-Authenticate": "Bearer"},
+                headers={"WWW-Authenticate": "Bearer", "Connection": "close"},
             )
-        self.check_rate(_caller(key, address) if self.needs_key else _caller("", address))
+
+    def charge(self, headers: Headers, address: str, images: int) -> None:
+        """Take the tokens of a request for many images, beyond the one that is paid.
+
+        They may be more than there are: the caller then waits until they have come back.
+        """
+        self._limiter.owe(self._caller(headers, address), images - 1)
+
+    def _caller(self, headers: Headers, address: str) -> str:
+        return _caller(key_of(headers) if self.needs_key else "", address)
 
     def check_rate(self, caller: str) -> None:
         """Count one request of a caller.
@@ -96,7 +118,7 @@ class Access:
             raise ServiceError(
                 "rate_limited",
                 f"too many requests: try again in {math.ceil(wait_s)} s",
-                headers={"Retry-After": str(math.ceil(wait_s))},
+                headers={"Retry-After": str(math.ceil(wait_s)), "Connection": "close"},
             )
 
 
@@ -106,25 +128,13 @@ def key_of(headers: Headers) -> str:
     return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
-def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
-    """Tell whether a socket may be opened from where it is.
-
-    Programs send no ``Origin``; a page's must be the service's own or on the list. Browsers
-    let any page open a socket to anywhere, so that only this keeps strangers' pages out.
-    """
-    origin = headers.get("origin")
-    if origin is None or origin in allowed:
-        return True
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-
-
 def _caller(key: str, address: str) -> str:
     if key:
         return "key " + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"address {_network(address)}"
+    return f"address {network_of(address)}"
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return what one caller holds: an IPv4 address, or an IPv6 network of 64 bits."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -17,10 +17,13 @@ from mien.service import errors, health, oip, pages, rest, socket
 from mien.service.access import Access
 from mien.service.body import UploadMemory
 from mien.service.deps import Services
+from mien.service.documentation import document
 from mien.service.engine import Engine
 from mien.service.metrics import Metrics
 from mien.service.middleware import RequestContext
 from mien.service.notice import NOTICE
+from mien.service.origins import OriginRules
+from mien.service.processes import share_metrics
 from mien.service.settings import Settings, read_settings
 
 __all__ = ["create_app", "predictor_of"]
@@ -63,7 +66,7 @@ def create_app(
         ConfigError: a setting is wrong.
     """
     settings = settings or read_settings()
-    metrics = Metrics()
+    metrics = Metrics(share_metrics())
     services = Services(
         settings, metrics, Access(settings), UploadMemory(settings.upload_memory_bytes)
     )
@@ -74,12 +77,16 @@ def create_app(
         lifespan=_lifespan(services, make_predictor or predictor_of),
         docs_url=None,
         redoc_url=None,
+        # a redirect would repeat whatever Host the request has
+        redirect_slashes=False,
         license_info={"name": "MIT"},
         openapi_tags=list(_TAGS),
     )
     app.state.services = services
+    app.openapi = document(app, "MIT")  # type: ignore[method-assign]
     for module in (health, rest, oip, socket, pages):
         app.include_router(module.router)
+    app.include_router(pages.local)
     app.mount("/static/swagger", pages.CachedFiles(directory=str(_swagger_folder())))
     errors.install(app)
     pages.install(app)
@@ -91,6 +98,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(OriginRules, settings=settings)
     app.add_middleware(RequestContext, metrics=metrics, stopping=lambda: services.stopping)
     return app
 

@@ -112,14 +112,13 @@ class MicroBatcher:
         self._on_batch(len(crops))
         try:
             logits = await self._run(crops)
+            start = 0
+            for job in batch:
+                rows = slice(start, start + len(job.crops))
+                if not job.answer.done():
+                    job.answer.set_result({head: each[rows] for head, each in logits.items()})
+                start = rows.stop
         except Exception as error:  # an edge: each caller gets it, the worker lives on
             for job in batch:
                 if not job.answer.done():
                     job.answer.set_exception(error)
-            return
-        start = 0
-        for job in batch:
-            if not job.answer.done():
-                rows = slice(start, start + len(job.crops))
-                job.answer.set_result({head: each[rows] for head, each in logits.items()})
-            start += len(job.crops)

@@ -6,24 +6,42 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import anyio
 from starlette.requests import HTTPConnection, Request
 
 from mien.service.access import Access
-from mien.service.body import UploadMemory
+from mien.service.admission import Place, SocketPlaces
+from mien.service.body import UploadMemory, check_encoding
+from mien.service.connections import Connections, descriptors_left
 from mien.service.engine import Engine
 from mien.service.errors import ClientGone, ServiceError
 from mien.service.metrics import Metrics
 from mien.service.settings import Settings
 
-if TYPE_CHECKING:
-    from mien.service.socket import Conversation
-
-__all__ = ["Services", "check_access", "services_of", "unless_gone", "within"]
+__all__ = [
+    "Conversation",
+    "Services",
+    "address_of",
+    "charge",
+    "check_access",
+    "check_key",
+    "held_place",
+    "services_of",
+    "unless_gone",
+    "within",
+]
 
 _T = TypeVar("_T")
+
+
+class Conversation(Protocol):
+    """What is said over one socket, for as long as it is open."""
+
+    async def stop(self) -> None:
+        """Close it, as the service is stopping."""
+        ...
 
 
 @dataclass
@@ -37,7 +55,14 @@ class Services:
     engine: Engine | None = None
     ready: bool = False
     stopping: bool = False
+    open_connections: Connections = field(init=False)
+    sockets: SocketPlaces = field(init=False)
     conversations: set[Conversation] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.open_connections = Connections(self.settings, self.metrics, most=descriptors_left())
+        settings = self.settings
+        self.sockets = SocketPlaces(settings.sockets, settings.sockets_per_address)
 
     def running_engine(self) -> Engine:
         """Return the engine.
@@ -64,12 +89,53 @@ async def check_access(request: Request) -> None:
         ServiceError: ``unauthorised`` or ``rate_limited``.
     """
     services = services_of(request)
-    address = request.client.host if request.client else ""
+    with counted(services):
+        services.access.check(request.headers, address_of(request))
+
+
+async def check_key(request: Request) -> None:
+    """Let a request through by key only; a dependency of what costs nothing but is private.
+
+    Raises:
+        ServiceError: ``unauthorised`` or ``rate_limited``.
+    """
+    services = services_of(request)
+    with counted(services):
+        services.access.check_key(request.headers, address_of(request))
+
+
+def charge(request: Request, images: int) -> None:
+    """Take the tokens of all images of a batch; one has been paid on its headers."""
+    services_of(request).access.charge(request.headers, address_of(request), images)
+
+
+@contextmanager
+def held_place(request: Request) -> Iterator[Place]:
+    """Hold a place in the queue: asked for before the body is read, kept until the answer.
+
+    Raises:
+        ServiceError: ``not_ready`` or ``overloaded``.
+    """
+    services = services_of(request)
+    with counted(services):
+        check_encoding(request)
+        with services.running_engine().places.hold() as place:
+            yield place
+
+
+@contextmanager
+def counted(services: Services) -> Iterator[None]:
+    """Count the refusals of a block."""
     try:
-        services.access.check(request.headers, address)
+        yield
     except ServiceError as error:
         services.metrics.rejected.labels(error.code).inc()
         raise
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the address of whoever asks; empty if there is none, as on a Unix socket."""
+    return connection.client.host if connection.client else ""
 
 
 @contextmanager

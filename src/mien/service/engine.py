@@ -19,11 +19,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from mien.errors import ImageError
 from mien.faces import FaceCrops
-from mien.images import ImageLimits, Picture
+from mien.images import ImageLimits, Picture, probe
 from mien.predictor import Predictor
+from mien.service.admission import PixelBudget, Places, Turns, checkpoint
 from mien.service.batching import MicroBatcher
-from mien.service.errors import ServiceError
 from mien.service.metrics import Metrics
 from mien.service.settings import Settings
 from mien.types import Crops, Logits, Reading
@@ -57,9 +58,11 @@ class Engine:
         self.predictor = predictor
         self.card = predictor.card
         self._settings, self._metrics = settings, metrics
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
+        self.places = Places(settings.threads + settings.queue, metrics.queue_depth.set)
+        self._turns = Turns(settings.threads)
+        self._pixels = PixelBudget(settings.pixel_budget)
+        self._headers = ThreadPoolExecutor(1, thread_name_prefix="headers")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._inside = 0
         self._preparing = 0
         self._batcher = MicroBatcher(
             self._run_network,
@@ -70,25 +73,12 @@ class Engine:
         )
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Hold a place in the queue.
-
-        Raises:
-            ServiceError: ``overloaded``: all places are taken.
-        """
-        if self._inside >= self._settings.workers + self._settings.queue:
-            raise ServiceError(
-                "overloaded",
-                f"{self._inside} requests are being worked on: try again later",
-                headers={"Retry-After": "1"},
-            )
-        self._inside += 1
-        self._metrics.queue_depth.set(self._inside)
-        try:
+    async def room_for(self, data: bytes) -> AsyncIterator[None]:
+        """Hold room for an image, as large as its header says, while anything of it is decoded."""
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(self._headers, _pixels_of, data)
+        async with self._pixels.hold(pixels):
             yield
-        finally:
-            self._inside -= 1
-            self._metrics.queue_depth.set(self._inside)
 
     async def read(self, data: bytes, limits: ImageLimits) -> Outcome:
         """Read one encoded image.
@@ -126,8 +116,8 @@ class Engine:
         return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
 
     async def on_thread(self, work: Callable[[], _T]) -> _T:
-        """Run CPU work in the pool; while it waits there, cancelling takes it out."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Run CPU work on a thread in its turn; see :class:`Turns` for cancelling."""
+        return await self._turns.run(work)
 
     async def warm_up(self) -> None:
         """Read an empty picture and a few empty crops, so that no caller pays for it."""
@@ -147,14 +137,17 @@ class Engine:
     async def close(self) -> None:
         """Stop; what is running on a thread is waited for, what waits is dropped."""
         await self._batcher.close()
-        for pool in (self._pool, self._network):
+        await self._turns.close()
+        for pool in (self._headers, self._network):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
     def _prepare(self, data: bytes, limits: ImageLimits) -> Outcome:
         start = time.perf_counter()
         picture = self.predictor.open(data, limits)
         decoded = time.perf_counter()
+        checkpoint()
         faces = self.predictor.detect(picture)
+        checkpoint()
         crops = self.predictor.crop(picture, faces)
         timings = {"decode": (decoded - start) * 1000, "detect": _since(decoded)}
         return Outcome(picture, crops, timings_ms=timings)
@@ -167,6 +160,14 @@ class Engine:
         for stage in ("decode", "detect", "classify"):
             self._metrics.stage_seconds.labels(stage).observe(outcome.timings_ms[stage] / 1000)
         self._metrics.faces.inc(len(outcome.readings))
+
+
+def _pixels_of(data: bytes) -> int:
+    try:
+        height, width = probe(data)
+    except ImageError:
+        return 0
+    return height * width
 
 
 def _since(start: float) -> float:

@@ -36,6 +36,8 @@ STATUS_CODES: dict[str, int] = {
     "method_not_allowed": 405,
     "slow_upload": 408,
     "too_large": 413,
+    "url_too_long": 414,
+    "headers_too_large": 431,
     "image_too_large": 413,
     "unsupported_image": 415,
     "unsupported_media_type": 415,
@@ -43,6 +45,7 @@ STATUS_CODES: dict[str, int] = {
     "bad_input": 422,
     "invalid": 422,
     "explain_unavailable": 422,
+    "wrong_host": 421,
     "rate_limited": 429,
     "internal": 500,
     "overloaded": 503,
@@ -69,7 +72,7 @@ _STATUS_OF_ERROR: tuple[tuple[type[MienError], int], ...] = (
 )
 
 
-class ServiceError(Exception):
+class ServiceError(MienError):
     """A refusal by the service: a code of :data:`STATUS_CODES` and a message for people."""
 
     def __init__(
@@ -95,15 +98,23 @@ def public_error(error: MienError | ServiceError) -> dict[str, str]:
 
 
 def error_response(
-    request_id: str,
+    scope: Mapping[str, Any],
     status: int,
     content: Mapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the one shape of an error."""
-    return JSONResponse(
-        {"error": {**content, "request_id": request_id}}, status, headers=dict(headers or {})
-    )
+    """Return the one shape of an error; below /v2 that protocol's, which is a string."""
+    request_id = str(scope.get("request_id", ""))
+    error: Any = {**content, "request_id": request_id}
+    if is_inference_protocol(scope):
+        error = f"{content['code']}: {content['message']}"
+    return JSONResponse({"error": error}, status, headers=dict(headers or {}))
+
+
+def is_inference_protocol(scope: Mapping[str, Any]) -> bool:
+    """Whether a request is one of the Open Inference Protocol."""
+    path = str(scope.get("path", ""))
+    return path == "/v2" or path.startswith("/v2/")
 
 
 def install(app: FastAPI) -> None:
@@ -115,29 +126,27 @@ def install(app: FastAPI) -> None:
 
 
 async def _on_service_error(request: Request, error: ServiceError) -> JSONResponse:
-    return error_response(_id(request), error.status, public_error(error), error.headers)
+    return error_response(request.scope, error.status, public_error(error), error.headers)
 
 
 async def _on_mien_error(request: Request, error: MienError) -> JSONResponse:
     for kind, status in _STATUS_OF_ERROR:
         if isinstance(error, kind):
-            return error_response(_id(request), status, public_error(error))
-    _log.error("reading failed", exc_info=error, extra={"request_id": _id(request)})
-    return error_response(_id(request), 500, public_error(error))
+            return error_response(request.scope, status, public_error(error))
+    _log.error(
+        "reading failed", exc_info=error, extra={"request_id": request.scope.get("request_id", "")}
+    )
+    return error_response(request.scope, 500, public_error(error))
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
     code = _CODE_OF_STATUS.get(error.status_code, "bad_request")
     content = {"code": code, "message": str(error.detail)}
-    return error_response(_id(request), error.status_code, content, error.headers)
+    return error_response(request.scope, error.status_code, content, error.headers)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     problems = "; ".join(
         f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]
     )
-    return error_response(_id(request), 422, {"code": "invalid", "message": problems})
-
-
-def _id(request: Request) -> str:
-    return str(request.scope.get("request_id", ""))
+    return error_response(request.scope, 422, {"code": "invalid", "message": problems})

@@ -14,7 +14,7 @@ __all__ = ["require_ready", "router"]
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/health/live", summary="Say that the process lives.")
+@router.get("/health/live", operation_id="live", summary="Say that the process lives.")
 async def live() -> dict[str, str]:
     """Answer as long as the process does: restart it if not."""
     return {"status": "live"}
@@ -22,6 +22,7 @@ async def live() -> dict[str, str]:
 
 @router.get(
     "/health/ready",
+    operation_id="ready",
     summary="Say whether requests are served.",
     responses={503: {"model": ErrorAnswer}},
 )
@@ -33,6 +34,7 @@ async def ready(request: Request) -> dict[str, str]:
 
 @router.get(
     "/metrics",
+    operation_id="metrics",
     summary="Return the counters for Prometheus.",
     dependencies=[Depends(check_access)],
     response_class=Response,

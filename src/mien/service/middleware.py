@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -69,12 +70,20 @@ class RequestContext:
             await self._app(scope, receive, send_with_headers)
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            # only a service that stops, and has no more time, cancels a request
+            if not self._stopping() or status:
+                raise
+            content = {"code": "not_ready", "message": "the service is stopping"}
+            await error_response(scope, 503, content, {"Retry-After": "1"})(
+                scope, receive, send_with_headers
+            )
         except Exception:  # the edge: whatever it was, the caller sees none of it
             _log.exception("request failed", extra={"request_id": scope["request_id"]})
             if status:
                 raise  # too late for an answer: let the server cut the connection
             content = {"code": "internal", "message": "the service failed; it was logged"}
-            answer = error_response(scope["request_id"], 500, content)
+            answer = error_response(scope, 500, content)
             await answer(scope, receive, send_with_headers)
         finally:
             self._count(scope, status, time.perf_counter() - start)

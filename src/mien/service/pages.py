@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -19,13 +19,13 @@ from mien.faces import smallest_face_of
 from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
-from mien.service.deps import services_of
+from mien.service.deps import check_key, services_of
 from mien.service.engine import Engine
 from mien.service.errors import ServiceError, error_response
 from mien.service.notice import NOTICE
 from mien.templates import render
 
-__all__ = ["RUNTIME_FILES", "CachedFiles", "install", "router", "static_folder"]
+__all__ = ["RUNTIME_FILES", "CachedFiles", "install", "local", "router", "static_folder"]
 
 #: What ``make web-assets`` puts into ``static/vendor``: the browser's ONNX Runtime.
 RUNTIME_FILES = (
@@ -74,6 +74,14 @@ _MEASURES = {
 router = APIRouter(include_in_schema=False)
 
 
+async def _check_local(request: Request) -> None:
+    if not services_of(request).settings.local_page:
+        raise ServiceError("not_found", "this service has no local page: MIEN_LOCAL_PAGE is off")
+
+
+local = APIRouter(include_in_schema=False, prefix="/local", dependencies=[Depends(_check_local)])
+
+
 class CachedFiles(StaticFiles):
     """Static files that browsers keep, but ask about: a new version is seen at once."""
 
@@ -116,7 +124,7 @@ async def live_page(request: Request) -> Response:
     return _page(request, "socket", _PAGE_HEADERS)
 
 
-@router.api_route("/local", methods=["GET", "HEAD"])
+@local.api_route("", methods=["GET", "HEAD"])
 async def local_page(request: Request) -> Response:
     """The same page with both networks in the browser: no image leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
@@ -160,7 +168,7 @@ async def sample(name: str) -> Response:
     return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/local/settings.json")
+@local.get("/settings.json")
 async def local_settings(request: Request) -> dict[str, Any]:
     """What the networks in the browser need besides their weights."""
     predictor = services_of(request).running_engine().predictor
@@ -174,15 +182,17 @@ async def local_settings(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/local/detector.onnx")
+@local.get("/detector.onnx")
 async def local_detector() -> Response:
     """The weights of the detector."""
     return _weights(Path(str(resources.files("mien") / "assets" / "centerface.onnx")))
 
 
-@router.get("/local/model.onnx")
+@local.get("/model.onnx")
 async def local_model(request: Request) -> Response:
-    """The weights of the network."""
+    """The weights of the network; others than mien's own ask for the key, if there is one."""
+    if services_of(request).settings.model is not None:
+        await check_key(request)
     path = _model_path(request)
     if path is None:
         raise ServiceError("not_found", "this model is not one that a browser can run")
@@ -249,5 +259,4 @@ async def _on_not_found(request: Request, error: HTTPException) -> Response:
         page.status_code = 404
         return page
     content = {"code": "not_found", "message": str(error.detail)}
-    request_id = str(request.scope.get("request_id", ""))
-    return error_response(request_id, 404, content, error.headers)
+    return error_response(request.scope, 404, content, error.headers)

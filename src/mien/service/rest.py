@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -12,16 +11,25 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from mien.errors import ImageError
-from mien.explain import Explanation
-from mien.images import decode, encode, probe
+from mien.images import probe
 from mien.predictor import Predictor
-from mien.service.body import read_body, read_files
-from mien.service.deps import Services, check_access, services_of, unless_gone, within
+from mien.service.admission import as_batch
+from mien.service.body import Hold, read_body, read_files
+from mien.service.deps import (
+    Services,
+    charge,
+    check_access,
+    held_place,
+    services_of,
+    unless_gone,
+    within,
+)
+from mien.service.drawing import Kind, draw, kind_accepted
 from mien.service.engine import Engine, Outcome
 from mien.service.errors import ServiceError, public_error
 from mien.service.explaining import add_explanations, explain_faces
 from mien.service.notice import NOTICE
-from mien.service.schemas import BatchAnswer, ErrorAnswer, ModelInfo, PredictAnswer
+from mien.service.schemas import EXAMPLE, BatchAnswer, ErrorAnswer, ModelInfo, PredictAnswer
 from mien.wire import reading_to_dict
 
 __all__ = ["RAW_KINDS", "answers", "router"]
@@ -68,15 +76,23 @@ _PICTURES = {
 }
 
 
+_IMAGES = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
+_EXPLAIN = Query(
+    description="add to the most confident faces what their reading rests on; where an image is "
+    "answered, draw it"
+)
+
+
 @router.post(
     "/predict",
     tags=["read"],
+    operation_id="predict",
     summary="Read every face of one image.",
     response_model=PredictAnswer,
     responses={
         200: {
-            "content": {"image/png": {"schema": _BINARY}, "image/jpeg": {"schema": _BINARY}},
-            "description": "Readings, or with `annotate` the picture with them drawn on it.",
+            "content": {"application/json": {"example": EXAMPLE}, **_IMAGES},
+            "description": "Readings, or the image with them drawn on it if `Accept` asks for one.",
         },
         **answers(400, 408, 413, 415, 422, 504),
     },
@@ -84,59 +100,92 @@ _PICTURES = {
 )
 async def predict(
     request: Request,
-    annotate: Annotated[bool, Query(description="answer the image with readings on it")] = False,
-    explain: Annotated[
-        bool,
-        Query(
-            description="add to the first faces what their expression rests on; with `annotate`, "
-            "draw it"
-        ),
+    annotate: Annotated[
+        bool, Query(description="use POST /annotate, or Accept: image/png", deprecated=True)
     ] = False,
+    explain: Annotated[bool, _EXPLAIN] = False,
 ) -> Response:
-    """Send one picture, as a form's file or as the body itself.
+    """Send one image, as a form's file or as the body itself.
 
-    JPEG, PNG, WebP and BMP are read, told by their content. No face is an empty list.
+    JPEG, PNG, WebP and BMP are read; the content says which it is, not a header. No face is
+    an empty list.
     """
+    accepted = kind_accepted(request.headers.get("accept", "*/*"))
+    return await _read_one(request, annotate or accepted is not None, accepted, explain)
+
+
+@router.post(
+    "/annotate",
+    tags=["read"],
+    operation_id="annotate",
+    summary="Draw the readings of one image on it",
+    response_class=Response,
+    responses={
+        200: {
+            "content": _IMAGES,
+            "description": "The image with its readings. `X-Image-Size` is its width and height: "
+            "an image above 16 megapixels is reduced.",
+        },
+        **answers(400, 408, 413, 415, 422, 504),
+    },
+    openapi_extra={"requestBody": _PICTURE},
+)
+async def annotate_image(request: Request, explain: Annotated[bool, _EXPLAIN] = False) -> Response:
+    """Send one image as to `/predict`; a JPEG is answered for a JPEG, and else a PNG.
+
+    `Accept: image/png` or `image/jpeg` chooses.
+    """
+    accepted = kind_accepted(request.headers.get("accept", "*/*"))
+    return await _read_one(request, True, accepted, explain)
+
+
+async def _read_one(request: Request, as_image: bool, kind: Kind | None, explain: bool) -> Response:
     services = services_of(request)
     engine, settings = services.running_engine(), services.settings
     if explain and settings.explain_faces == 0:
         raise ServiceError("explain_unavailable", "this service explains no faces: leave it out")
     start = time.monotonic()
-    with services.uploads.hold() as hold:
+    with held_place(request) as place, services.uploads.hold() as hold:
         with within(settings.timeout_s, "slow_upload", _SLOW):
-            if _is_form(request):
-                files = await read_files(
-                    request, max_files=1, max_bytes=settings.image_bytes, hold=hold
-                )
-                data = _only(files)
-            else:
-                _check_kind(request)
-                data = await read_body(request, settings.image_bytes, hold)
+            data = await _one_image(request, settings.image_bytes, hold)
+        place.arrived()
         left_s = settings.timeout_s - (time.monotonic() - start)
         with within(left_s, "timeout", _LATE):
-            wanted = _Wanted(annotate, settings.explain_faces if explain else 0)
+            wanted = _Wanted(as_image, kind, settings.explain_faces if explain else 0)
             return await unless_gone(request, _answer(services, engine, request, data, wanted))
+
+
+async def _one_image(request: Request, most_bytes: int, hold: Hold) -> bytes:
+    """Return the image of a body: the file of a form, or else all of it."""
+    if _is_form(request):
+        return _only(await read_files(request, max_files=1, max_bytes=most_bytes, hold=hold))
+    return await read_body(request, most_bytes, hold)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What besides readings is asked for: the picture with them, and this many explanations."""
+    """What is asked for: an image, of which kind, and this many explanations."""
 
-    annotate: bool
+    as_image: bool
+    kind: Kind | None
     explain_faces: int
 
 
 async def _answer(
     services: Services, engine: Engine, request: Request, data: bytes, wanted: _Wanted
 ) -> Response:
-    limits = services.settings.image_limits
-    async with engine.admitted():
-        outcome = await engine.read(data, limits)
+    settings = services.settings
+    async with engine.room_for(data):
+        outcome = await engine.read(data, settings.image_limits)
         explanations = await explain_faces(engine, outcome, wanted.explain_faces)
-        if wanted.annotate:
-            kind = "jpeg" if data.startswith(b"\xff\xd8\xff") else "png"
-            drawn = await engine.on_thread(lambda: _draw(engine, data, outcome, explanations, kind))
-            return Response(drawn, media_type=f"image/{kind}")
+        if wanted.as_image:
+            kind = wanted.kind or ("jpeg" if data.startswith(b"\xff\xd8\xff") else "png")
+            most = settings.annotated_pixels
+            drawn, (height, width) = await engine.on_thread(
+                lambda: draw(engine, data, outcome, explanations, kind, most)
+            )
+            headers = {"X-Image-Size": f"{width}x{height}"}
+            return Response(drawn, media_type=f"image/{kind}", headers=headers)
     content = _picture(outcome)
     if wanted.explain_faces:
         add_explanations(content["faces"], outcome, explanations, engine.predictor.framer)
@@ -146,6 +195,7 @@ async def _answer(
 @router.post(
     "/predict_batch",
     tags=["read"],
+    operation_id="predict_batch",
     summary="Read many images in one request.",
     response_model=BatchAnswer,
     responses=answers(400, 408, 413, 415, 422, 504),
@@ -159,7 +209,7 @@ async def predict_batch(request: Request) -> Response:
     services = services_of(request)
     engine, settings = services.running_engine(), services.settings
     start = time.monotonic()
-    with services.uploads.hold() as hold:
+    with held_place(request) as place, services.uploads.hold() as hold, as_batch():
         with within(settings.batch_timeout_s, "slow_upload", _SLOW):
             files = await read_files(
                 request,
@@ -169,6 +219,8 @@ async def predict_batch(request: Request) -> Response:
             )
         if not files:
             raise ServiceError("invalid", "expected files in the form, got none")
+        place.arrived()
+        charge(request, len(files))
         left_s = settings.batch_timeout_s - (time.monotonic() - start)
         with within(left_s, "timeout", _LATE):
             results = await unless_gone(request, _read_all(services, engine, files))
@@ -178,36 +230,37 @@ async def predict_batch(request: Request) -> Response:
 
 
 async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> list[dict[str, Any]]:
-    """Read files side by side, but no more at once than there are workers."""
-    places = asyncio.Semaphore(services.settings.workers)
+    """Read files side by side, but no more at once than there are threads."""
+    at_once = asyncio.Semaphore(services.settings.threads)
     limits = services.settings.image_limits
     allowed = services.settings.batch_pixels
 
     async def read_one(data: bytes) -> dict[str, Any]:
-        async with places:
+        async with at_once:
             try:
-                return _picture(await engine.read(data, limits))
+                async with engine.room_for(data):
+                    return _picture(await engine.read(data, limits))
             except ImageError as error:
                 return {"error": public_error(error)}
 
-    async with engine.admitted():
-        pixels = await engine.on_thread(lambda: _count_pixels(files))
-        if pixels > allowed:
-            raise ServiceError(
-                "too_large",
-                f"a batch may have {allowed:,} pixels together, this one has {pixels:,}",
-            )
-        tasks = [asyncio.ensure_future(read_one(data)) for data in files]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
+    pixels = await engine.on_thread(lambda: _count_pixels(files))
+    if pixels > allowed:
+        raise ServiceError(
+            "too_large",
+            f"a batch may have {allowed:,} pixels together, this one has {pixels:,}",
+        )
+    tasks = [asyncio.ensure_future(read_one(data)) for data in files]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @router.get(
     "/model_info",
     tags=["model"],
+    operation_id="model_info",
     summary="Return the model card and what to know before using the model on people.",
     response_model=ModelInfo,
     responses=answers(),
@@ -250,20 +303,6 @@ def _picture(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _draw(
-    engine: Engine, data: bytes, outcome: Outcome, explanations: Sequence[Explanation], kind: str
-) -> bytes:
-    from mien.draw import annotate
-    from mien.heatmap import lay_over
-
-    with engine.timed("encode"):
-        faces = [reading.face for reading in outcome.readings[: len(explanations)]]
-        image = decode(data) if outcome.picture.scale_xy != (1, 1) else outcome.picture.pixels
-        ground = lay_over(image, faces, explanations, engine.predictor.framer)
-        drawn = annotate(ground, outcome.readings)
-        return encode(drawn, "jpeg" if kind == "jpeg" else "png")
-
-
 def _count_pixels(files: list[bytes]) -> int:
     """Add up the sizes in the headers; what has none is found to be broken later."""
     total = 0
@@ -277,21 +316,7 @@ def _count_pixels(files: list[bytes]) -> int:
 
 
 def _is_form(request: Request) -> bool:
-    return _kind(request).startswith("multipart/")
-
-
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _check_kind(request: Request) -> None:
-    kind = _kind(request)
-    if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise ServiceError(
-            "unsupported_media_type",
-            "expected a form (multipart/form-data) or a picture (image/*) as the body",
-            headers={"Connection": "close"},
-        )
+    return request.headers.get("content-type", "").strip().lower().startswith("multipart/")
 
 
 def _only(files: list[bytes]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "EXAMPLE",
     "BatchAnswer",
     "ErrorAnswer",
     "ModelInfo",
@@ -78,7 +79,7 @@ class FaceShape(_Shape):
     uncertain: bool = Field(
         description="the model would rather not name a single expression", examples=[False]
     )
-    identity: int | None = Field(description="in video only", examples=[None])
+    identity: int | None = Field(None, description="in video only", examples=[None])
 
 
 class ModelShape(_Shape):
@@ -112,7 +113,7 @@ class ExplainedFace(FaceShape):
 class PredictAnswer(PictureAnswer):
     """What ``/predict`` answers."""
 
-    faces: list[ExplainedFace]
+    faces: list[ExplainedFace]  # type: ignore[assignment]  # narrower in what is only written
 
     request_id: str
     model: ModelShape
@@ -182,3 +183,31 @@ class ModelInfo(_Shape):
     intended_use: str
     prohibited_use: str
     notice: list[str] = Field(description="what to know before using this on people")
+
+
+#: An answer of ``/predict``, for the documentation.
+EXAMPLE: dict[str, Any] = {
+    "request_id": "9f1c2d7e5b8a4c60b1d3e5f708192a3b",
+    "model": {"name": "glance", "version": "1"},
+    "width": 512,
+    "height": 512,
+    "faces": [
+        {
+            "box": {"x": 177, "y": 72, "w": 87, "h": 114},
+            "score": 0.87,
+            "landmarks": [
+                [203.1, 118.2],
+                [243.9, 114.6],
+                [227.0, 138.4],
+                [208.8, 159.1],
+                [244.7, 156.0],
+            ],
+            "emotion": "happy",
+            "confidence": 0.96,
+            "probabilities": {"happy": 0.96, "neutral": 0.04},
+            "set": ["happy"],
+            "uncertain": False,
+        }
+    ],
+    "timings_ms": {"decode": 3.1, "detect": 14.2, "classify": 6.0, "total": 23.6},
+}

@@ -35,10 +35,11 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from mien.errors import ImageError
-from mien.service.access import key_of, origin_allowed
-from mien.service.deps import Services, services_of, within
+from mien.service.access import key_of, network_of
+from mien.service.deps import Services, address_of, services_of, within
 from mien.service.engine import Engine, Outcome
 from mien.service.errors import ServiceError, public_error
+from mien.service.origins import origin_allowed
 from mien.video.tracking import Tracker, TrackingRules
 from mien.wire import reading_to_dict, to_json
 
@@ -134,6 +135,7 @@ class Conversation:
         self._hello = _Hello()
         self._tracker = Tracker()
         self._reader: asyncio.Task[None] | None = None
+        self._address = network_of(address_of(socket))
 
     async def run(self) -> None:
         """Talk until either side has had enough."""
@@ -148,7 +150,13 @@ class Conversation:
             if self._reader is not None:
                 self._reader.cancel()
                 await asyncio.gather(self._reader, return_exceptions=True)
+                self._services.sockets.give(self._address)
+                self._services.metrics.sockets.set(len(self._services.sockets))
             await self.close(code, reason)
+
+    async def stop(self) -> None:
+        """Close it, as the service is stopping."""
+        await self.close(Close.STOPPING, "the service is stopping")
 
     async def close(self, code: Close, reason: str) -> None:
         """End the conversation; closing twice is harmless."""
@@ -160,16 +168,21 @@ class Conversation:
                 await self._socket.close(code, reason)
 
     async def _receive(self) -> None:
-        settings = self._services.settings
         while True:
             try:
-                message = await asyncio.wait_for(self._next(), settings.socket_idle_s)
+                message = await asyncio.wait_for(self._next(), self._patience_s())
             except asyncio.TimeoutError:
-                raise _Closing(Close.IDLE, f"idle for {settings.socket_idle_s:g} s") from None
+                raise _Closing(Close.IDLE, f"idle for {self._patience_s():g} s") from None
             if isinstance(message, str):
                 await self._on_text(message)
             else:
                 self._on_frame(message)
+
+    def _patience_s(self) -> float:
+        settings = self._services.settings
+        if self.state is State.GREETING:
+            return min(settings.socket_hello_s, settings.socket_idle_s)
+        return settings.socket_idle_s
 
     async def _next(self) -> str | bytes:
         message = await self._socket.receive()
@@ -212,6 +225,16 @@ class Conversation:
         self._services.metrics.frames.labels("dropped").inc(dropped)
 
     def _start_reading(self) -> None:
+        """Take a place: those who have shown no key hold none.
+
+        Raises:
+            _Closing: there is none.
+        """
+        refusal = self._services.sockets.take(self._address)
+        if refusal:
+            self._services.metrics.rejected.labels("sockets").inc()
+            raise _Closing(Close.TRY_LATER, refusal)
+        self._services.metrics.sockets.set(len(self._services.sockets))
         self.state = State.STREAMING
         rules = TrackingRules(self._engine.predictor.calibration)
         self._tracker = Tracker(rules if self._hello.smooth else replace(rules, smooth_s=0.0))
@@ -238,7 +261,8 @@ class Conversation:
 
     async def _read(self, frame: Frame) -> dict[str, Any]:
         with within(self._services.settings.timeout_s, "timeout", "reading took too long"):
-            outcome = await self._engine.read(frame.data, self._limits)
+            async with self._engine.room_for(frame.data):
+                outcome = await self._engine.read(frame.data, self._limits)
         readings = self._tracker.follow(outcome.readings, frame.arrived_s)
         return self._answer(frame, replace(outcome, readings=readings))
 
@@ -276,7 +300,7 @@ async def talk(socket: WebSocket) -> None:
         await socket.close(Close.REFUSED)  # before accepting: the handshake is answered 403
         return
     try:
-        services.access.check_rate(f"socket {socket.client.host if socket.client else ''}")
+        services.access.check_rate(f"socket {network_of(address_of(socket))}")
         engine = services.running_engine()
     except ServiceError as error:
         services.metrics.rejected.labels(error.code).inc()
@@ -285,19 +309,13 @@ async def talk(socket: WebSocket) -> None:
     if services.stopping:
         await _refuse(socket, Close.STOPPING, "the service is stopping")
         return
-    if len(services.conversations) >= services.settings.sockets:
-        services.metrics.rejected.labels("sockets").inc()
-        await _refuse(socket, Close.TRY_LATER, f"{services.settings.sockets} sockets are open")
-        return
     conversation = Conversation(socket, services, engine)
     services.conversations.add(conversation)
-    services.metrics.sockets.set(len(services.conversations))
     try:
         await socket.accept()
         await conversation.run()
     finally:
         services.conversations.discard(conversation)
-        services.metrics.sockets.set(len(services.conversations))
 
 
 async def _refuse(socket: WebSocket, code: Close, reason: str) -> None:

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from mien.calibration import fit_calibration
 from mien.card import Calibration, ModelCard, record_of, write_card
+from mien.data.datasets import Faces
 from mien.errors import ConfigError, DataError, ModelError
-from mien.evaluation.comparison import ENOUGH_LABELLED
+from mien.evaluation.comparison import ENOUGH_LABELLED, Comparison, compare
+from mien.evaluation.cross_dataset import check_labels
 from mien.evaluation.evaluate import classify
 from mien.files import atomic_write
 from mien.train.nets import logits_of
@@ -36,6 +38,7 @@ __all__ = [
     "Adaptation",
     "adapt",
     "cross_adapted",
+    "evaluate_adapted",
     "fit_on_labelled",
     "write_adapted",
 ]
@@ -156,12 +159,12 @@ def cross_adapted(
             on_layer(done * layers + layer, 2 * layers)
 
         adapted, _ = adapt(model, crops[~read], prior=prior, seed=seed, on_layer=count)
-        logits[read] = classify(KerasSession(adapted, card), crops[read])
+        logits[read] = classify(KerasSession(adapted, card), crops[read])[card.default_head]
     return logits
 
 
 def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -> Calibration:
-    """Return the confidence of the adapted model: fitted, if there are labels enough.
+    """Return the calibration of the adapted model: fitted, if there are labels enough.
 
     Without labels nothing says how often the model is right on new faces, and no temperature
     can be found; the old one is kept, as it is with fewer than :data:`ENOUGH_LABELLED`.
@@ -169,6 +172,26 @@ def fit_on_labelled(card: ModelCard, logits: Logits, truth: NDArray[np.int64]) -
     if len(truth) < ENOUGH_LABELLED:
         return card.calibration
     return fit_calibration(logits, truth, coverage=card.calibration.coverage)
+
+
+def evaluate_adapted(
+    card: ModelCard, model: keras.Model, adapted: keras.Model, faces: Faces
+) -> tuple[Comparison, Calibration]:
+    """Compare a network with its adapted copy on labelled faces, and fit what they allow.
+
+    Returns:
+        The comparison, and the calibration of the adapted network: see `fit_on_labelled`.
+
+    Raises:
+        ModelError: the card's labels are not those of data sets.
+    """
+    check_labels(card)
+    before, after = (
+        classify(KerasSession(network, card), faces.crops)[card.default_head]
+        for network in (model, adapted)
+    )
+    comparison = compare(card, before, after, faces.emotion)
+    return comparison, fit_on_labelled(card, after, faces.emotion)
 
 
 def write_adapted(
@@ -180,7 +203,7 @@ def write_adapted(
     model as it was are left out: they are not this one's.
 
     Args:
-        card: with the confidence of the adapted model.
+        card: with the calibration of the adapted model.
         crops: some that an ONNX graph is held against the network on.
 
     Raises:

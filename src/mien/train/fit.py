@@ -32,7 +32,7 @@ from mien.train.mix import Batch, mix
 from mien.train.pool import Voters
 from mien.train.recipes import Recipe, TrainingPart
 from mien.train.runs import EpochLog
-from mien.train.session import KerasSession
+from mien.train.session import KerasSession, load_network
 from mien.train.targets import learned_from
 from mien.types import Crops
 
@@ -350,7 +350,7 @@ def _begin_with(model: keras.Model, start: Path) -> None:
     Keras numbers layers without a name through a whole process, so that the same network
     may have other names next time; their order stays.
     """
-    found = KerasSession(start).weights()
+    found = KerasSession(*load_network(start)).weights()
     layers = [layer for layer in model.layers if layer.weights]
     if [_shapes(layer.weights) for layer in layers] == [_shapes(w) for w in found.values()]:
         found = dict(zip((layer.name for layer in layers), found.values(), strict=True))

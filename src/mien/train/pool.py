@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ class Voters:
         return _product([teachers, voters], self.powers)
 
 
-def vote_opinion(votes: NDArray[np.integer], labels: _Rows, rows: _Rows) -> _Opinion:
+def vote_opinion(votes: NDArray[np.number[Any]], labels: _Rows, rows: _Rows) -> _Opinion:
     """Return how probable each label is given a picture's votes alone.
 
     Multinomial logistic regression on the counts and their logarithms: 147 numbers, which
@@ -141,7 +142,8 @@ def _powers(opinions: Sequence[_Opinion], truth: _Rows) -> NDArray[np.float64]:
 
 
 def _product(opinions: Sequence[_Opinion], powers: NDArray[np.float64]) -> _Opinion:
-    return softmax(np.tensordot(powers, _logs(opinions), axes=1)).astype(np.float32)
+    product = np.tensordot(powers, _logs(opinions), axes=1)
+    return softmax(product).astype(np.float32)  # type: ignore[arg-type]  # kept in float64
 
 
 def _logs(opinions: Sequence[_Opinion]) -> NDArray[np.float64]:

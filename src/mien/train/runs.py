@@ -86,7 +86,7 @@ class Origins:
         for path in (*([start] if start else []), *teachers):
             if not path.is_file():
                 raise ModelError(f"{path}: there is no such model file; check the path")
-        return cls(start and sha256_of(start), tuple(sha256_of(path) for path in teachers))
+        return cls(sha256_of(start) if start else None, tuple(sha256_of(path) for path in teachers))
 
 
 def check_folder(
@@ -191,7 +191,7 @@ def trained_model(run_dir: Path) -> keras.Model:
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write an ``.npz``."""
     with atomic_write(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # of names that are not its own
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

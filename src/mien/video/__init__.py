@@ -21,8 +21,11 @@ from mien.errors import MissingExtra
 
 if TYPE_CHECKING:
     from mien.video.camera import Camera, Latest
+    from mien.video.file import VideoFile
+    from mien.video.opening import middle_frame, open_source
     from mien.video.pipeline import FollowOptions, FrameReadings, Outcome, Output, follow, run
-    from mien.video.source import Frame, Source, VideoFile, VideoInfo, VideoLimits, open_source
+    from mien.video.sound import Sound
+    from mien.video.source import Frame, Source, VideoInfo, VideoLimits
     from mien.video.tables import CsvTable, JsonLines, ParquetTable
     from mien.video.writer import VideoWriter
 
@@ -37,12 +40,14 @@ __all__ = [
     "Outcome",
     "Output",
     "ParquetTable",
+    "Sound",
     "Source",
     "VideoFile",
     "VideoInfo",
     "VideoLimits",
     "VideoWriter",
     "follow",
+    "middle_frame",
     "open_source",
     "run",
 ]
@@ -50,7 +55,10 @@ __all__ = [
 _HOMES = {
     "camera": ("Camera", "Latest"),
     "pipeline": ("FollowOptions", "FrameReadings", "Outcome", "Output", "follow", "run"),
-    "source": ("Frame", "Source", "VideoFile", "VideoInfo", "VideoLimits", "open_source"),
+    "file": ("VideoFile",),
+    "opening": ("middle_frame", "open_source"),
+    "sound": ("Sound",),
+    "source": ("Frame", "Source", "VideoInfo", "VideoLimits"),
     "tables": ("CsvTable", "JsonLines", "ParquetTable"),
     "writer": ("VideoWriter",),
 }

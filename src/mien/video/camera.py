@@ -28,6 +28,8 @@ class Camera:
         VideoError: there is no such camera, it is in use, or gives no picture.
     """
 
+    damaged = 0
+
     def __init__(self, number: int, *, end_s: float = math.inf) -> None:
         self._capture = _open_quietly(number)
         self._end_s = end_s
@@ -56,6 +58,9 @@ class Camera:
             yield Frame(index, time_s, image)
             index += 1
         raise VideoError(f"{self.info.name} gives no more pictures: was it unplugged?")
+
+    def open_sound(self) -> None:
+        """Return ``None``: cameras are read without sound."""
 
     def close(self) -> None:
         """Let go of the camera."""
@@ -100,6 +105,14 @@ class Latest:
                     raise self._error
                 return
             yield frame
+
+    @property
+    def damaged(self) -> int:
+        """How many parts could not be decoded so far."""
+        return self._source.damaged
+
+    def open_sound(self) -> None:
+        """Return ``None``: frames are left out, and sound would run away from them."""
 
     def close(self) -> None:
         """Stop reading and let go of the source."""

@@ -13,7 +13,7 @@ from mien.errors import ConfigError, VideoError
 from mien.images import Picture
 from mien.predictor import Predictor
 from mien.types import Face, Image, Reading
-from mien.video.source import Frame, Source, VideoFile
+from mien.video.source import Frame, Source
 from mien.video.tracking import Tracker, TrackingRules
 
 __all__ = ["FollowOptions", "FrameReadings", "Outcome", "Output", "follow", "run"]
@@ -193,9 +193,8 @@ def run(
         for output in outputs:
             output.discard()
         source.close()
-    damaged = source.damaged if isinstance(source, VideoFile) else 0
     step_s = 1 / source.info.fps if source.info.fps else 0.0
-    return Outcome(frames, last_s - first_s + step_s, complete, damaged)
+    return Outcome(frames, last_s - first_s + step_s, complete, source.damaged)
 
 
 class _Behind:

@@ -1,4 +1,4 @@
-"""What a video comes to: for each person the share of time per emotion, and the episodes.
+"""A video in summary: for each person the fraction of time per expression, and the episodes.
 
     story = Story()
     for frame in frames:
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mien.faces import thumbnail
 from mien.types import EMOTIONS, Image, Reading
 
-__all__ = ["Episode", "Person", "Series", "Story", "episode_rows", "story_to_dict"]
+__all__ = ["Episode", "Person", "Series", "Story", "episode_rows", "most_seen", "story_to_dict"]
 
 _THUMBNAIL_PX = 96
 _MOST_BINS = 1024  # per person
@@ -39,6 +39,7 @@ class Episode:
         start_s, end_s: in the video.
         peak_s: when the emotion was most probable,
         peak: and how probable it was then, 0 to 1.
+        uncertain_share: the fraction of its time in which readings were uncertain.
     """
 
     emotion: str
@@ -46,6 +47,7 @@ class Episode:
     end_s: float
     peak_s: float
     peak: float
+    uncertain_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +155,26 @@ class Story:
         if time_s - notes.last_s > self._gap_s:
             self._end_episode(notes)
         notes.last_s, notes.end_s = time_s, time_s + lasts_s
-        self._follow_episode(notes, reading, time_s)
+        self._follow_episode(notes, reading, time_s, lasts_s)
         _into_bin(notes.bins, int(time_s / self._bin_s), lasts_s, shares)
         if len(notes.bins) > _MOST_BINS:
             self._bin_s *= 2
             for each in self._people.values():
                 each.bins = _halved(each.bins)
 
-    def _follow_episode(self, notes: _Notes, reading: Reading, time_s: float) -> None:
+    def _follow_episode(
+        self, notes: _Notes, reading: Reading, time_s: float, lasts_s: float
+    ) -> None:
         """Go on with the episode; a new one begins when it has lasted long enough."""
-        new = _Draft(reading.top, time_s, time_s, reading.confidence)
         if notes.now is None:
-            notes.now = new
+            draft = notes.now = _Draft(reading.top, time_s, time_s)
         elif reading.top == notes.now.emotion:
-            notes.now.reach(time_s, reading.confidence)
-            notes.next = None
+            draft, notes.next = notes.now, None
         elif notes.next is None or notes.next.emotion != reading.top:
-            notes.next = new
+            draft = notes.next = _Draft(reading.top, time_s, time_s)
         else:
-            notes.next.reach(time_s, reading.confidence)
+            draft = notes.next
+        draft.reach(reading, time_s, lasts_s)
         if notes.next is not None and time_s - notes.next.start_s >= self._min_episode_s:
             assert notes.now is not None
             notes.episodes.append(notes.now.finish(notes.next.start_s))
@@ -210,14 +213,19 @@ class _Draft:
     emotion: str
     start_s: float
     peak_s: float
-    peak: float
+    peak: float = -1.0
+    seen_s: float = 0.0
+    uncertain_s: float = 0.0
 
-    def reach(self, time_s: float, confidence: float) -> None:
-        if confidence > self.peak:
-            self.peak_s, self.peak = time_s, confidence
+    def reach(self, reading: Reading, time_s: float, lasts_s: float) -> None:
+        if reading.confidence > self.peak:
+            self.peak_s, self.peak = time_s, reading.confidence
+        self.seen_s += lasts_s
+        self.uncertain_s += lasts_s * reading.uncertain
 
     def finish(self, end_s: float) -> Episode:
-        return Episode(self.emotion, self.start_s, end_s, self.peak_s, self.peak)
+        uncertain = self.uncertain_s / max(self.seen_s, 1e-9)
+        return Episode(self.emotion, self.start_s, end_s, self.peak_s, self.peak, uncertain)
 
 
 _Bins = dict[int, tuple[float, NDArray[np.float64]]]
@@ -286,6 +294,12 @@ def episode_rows(people: Sequence[Person]) -> list[dict[str, Any]]:
         for person in people
         for episode in person.episodes
     ]
+
+
+def most_seen(people: Sequence[Person], most: int) -> tuple[Person, ...]:
+    """Return those who were seen longest, in the order of their numbers."""
+    longest = sorted(people, key=lambda person: -person.seen_s)[:most]
+    return tuple(sorted(longest, key=lambda person: person.identity))
 
 
 def _episode_to_dict(episode: Episode) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mien.errors import MissingExtra
 from mien.images import encode
 from mien.palette import colors_of, ink_on
 from mien.text import clock, count, duration
-from mien.video.story import Episode, Person, Series
+from mien.video.story import Episode, Person, Series, most_seen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +51,12 @@ def timeline_png(people: Sequence[Person], span_s: tuple[float, float], title: s
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("video", "matplotlib") from None
-    shown, left_out = _most_seen(people)
+    shown = most_seen(people, _MOST_PEOPLE)
     rows = max(len(shown), 1)
     figure = Figure(figsize=(14, 1.35 + 1.5 * rows), dpi=120, facecolor="white")
     height = figure.get_figheight()
     figure.text(0.025, 1 - 0.38 / height, _plain(title), size=15, weight="bold", color=_INK)
-    subtitle = _subtitle(people, left_out)
+    subtitle = _subtitle(people, len(people) - len(shown))
     figure.text(0.025, 1 - 0.64 / height, subtitle, size=10, color=_FAINT)
     _legend(figure, _labels(shown), 1 - 0.52 / height)
     grid = figure.add_gridspec(
@@ -86,12 +86,12 @@ def timeline_html(people: Sequence[Person], span_s: tuple[float, float], title: 
     try:
         from mien.templates import render
 
-        shown, left_out = _most_seen(people)
+        shown = most_seen(people, _MOST_PEOPLE)
         return render(
             "mien.video",
             "timeline.html",
             title=title,
-            subtitle=_subtitle(people, left_out),
+            subtitle=_subtitle(people, len(people) - len(shown)),
             colors=colors_of(_labels(shown)),
             drawings=[_Drawing.of(person, span_s) for person in shown],
             ticks=list(_ticks(span_s)),
@@ -102,11 +102,6 @@ def timeline_html(people: Sequence[Person], span_s: tuple[float, float], title: 
         )
     except ModuleNotFoundError:
         raise MissingExtra("video", "Jinja2") from None
-
-
-def _most_seen(people: Sequence[Person]) -> tuple[list[Person], int]:
-    chosen = sorted(people, key=lambda person: -person.seen_s)[:_MOST_PEOPLE]
-    return sorted(chosen, key=lambda person: person.identity), len(people) - len(chosen)
 
 
 def _labels(people: Sequence[Person]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ from mien.errors import ConfigError, VideoError
 from mien.files import PendingFile
 from mien.types import Image
 from mien.video.pipeline import FrameReadings
-from mien.video.source import Source, VideoFile
+from mien.video.source import Source
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -31,7 +30,6 @@ _PASSED_ON = frozenset(("aac", "mp3"))
 _AAC_RATES_HZ = frozenset((16_000, 22_050, 24_000, 32_000, 44_100, 48_000))
 _BT709, _LIMITED_RANGE = 1, 1  # by ITU-T H.273 and FFmpeg's numbers
 _QUALITY = {"preset": "veryfast", "crf": "21"}
-_CAMERA_TIME_BASE = Fraction(1, 90_000)
 
 
 class VideoWriter:
@@ -39,7 +37,7 @@ class VideoWriter:
 
     Args:
         path: ends in ``.mp4``; replaced if it is there.
-        source: which is written; its sound is taken over if it is a file.
+        source: which is written; its sound is taken over.
 
     Raises:
         ConfigError: the path cannot be written, ends otherwise, or is the source itself.
@@ -54,17 +52,10 @@ class VideoWriter:
         if "libx264" not in av.codecs_available:
             raise VideoError("this PyAV cannot encode H.264: install PyAV's own wheel from PyPI")
         self._file = PendingFile(path)
-        self._source = source
-        self._start_s, self._last_pts = 0.0, -1
-        self._time_base = _CAMERA_TIME_BASE
+        self._info, self._sound = source.info, source.open_sound()
+        self._last_pts = -1
         self._passes_on = False
-        # Sound comes on the thread that reads; it is written on the one that writes.
-        self._sound_packets: deque[Packet[AudioStream]] = deque()
         self._streams: _Streams | None = None
-        if isinstance(source, VideoFile):
-            self._start_s, self._time_base = source.start_s, source.time_base
-            if source.audio is not None:
-                source.on_audio = self._sound_packets.append
 
     def write(self, frame: FrameReadings) -> None:
         """Draw and encode one frame.
@@ -77,9 +68,9 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
         )
-        pts = round((frame.time_s - self._start_s) / self._time_base)
+        pts = round((frame.time_s - self._info.start_s) / self._info.time_base)
         self._last_pts = max(pts, self._last_pts + 1)
-        picture.pts, picture.time_base = self._last_pts, self._time_base
+        picture.pts, picture.time_base = self._last_pts, self._info.time_base
         self._encode(self._opened().video, picture)
 
     def commit(self) -> None:
@@ -117,23 +108,22 @@ class VideoWriter:
         return self._streams
 
     def _add_video(self, container: av.container.OutputContainer) -> Any:
-        fps = Fraction(self._source.info.fps or 30).limit_denominator(1001)
+        fps = Fraction(self._info.fps or 30).limit_denominator(1001)
         video = container.add_stream("libx264", rate=fps, options=_QUALITY)
-        height, width = self._source.info.size_hw
+        height, width = self._info.size_hw
         video.width, video.height = width + width % 2, height + height % 2
         video.pix_fmt = "yuv420p"
         context = video.codec_context
         context.colorspace, context.color_range = _BT709, _LIMITED_RANGE
         context.color_primaries = context.color_trc = _BT709
-        context.time_base = self._time_base
-        if isinstance(self._source, VideoFile):
-            context.sample_aspect_ratio = self._source.sample_aspect_ratio
+        context.time_base = self._info.time_base
+        context.sample_aspect_ratio = self._info.sample_aspect_ratio
         return video
 
     def _add_audio(self, container: av.container.OutputContainer) -> Any:
-        source = self._source.audio if isinstance(self._source, VideoFile) else None
-        if source is None:
+        if self._sound is None:
             return None
+        source = self._sound.stream
         self._passes_on = source.codec_context.name in _PASSED_ON
         if self._passes_on:
             return container.add_stream_from_template(source)
@@ -143,35 +133,14 @@ class VideoWriter:
         return audio
 
     def _write_sound(self) -> None:
-        while self._sound_packets:
-            self._write_audio(self._sound_packets.popleft())
-
-    def _write_audio(self, packet: Packet[AudioStream]) -> None:
-        if packet.pts is None or packet.time_base is None:
-            return
-        source = self._source
-        assert isinstance(source, VideoFile)
-        time_s = float(packet.pts * packet.time_base) - source.zero_s
-        if time_s >= source.end_s or (source.start_s > 0 and time_s < source.start_s):
-            return
-        audio = self._opened().audio
-        shift = round((source.zero_s + source.start_s) / packet.time_base)
-        if self._passes_on:
-            packet.pts -= shift
-            packet.dts = packet.pts  # sound is in order, so that both are the same
-            packet.stream = audio
-            self._mux(packet)
-            return
-        for frame in self._sound(packet):
-            if frame.pts is not None:
-                frame.pts -= shift
-            self._encode(audio, frame)
-
-    def _sound(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
-        try:
-            return packet.decode()
-        except av.FFmpegError:
-            return []  # a gap in the sound
+        for packet in self._sound.packets() if self._sound is not None else ():
+            stream = self._opened().audio
+            if self._passes_on:
+                packet.stream = stream
+                self._mux(packet)
+                continue
+            for frame in _decoded(packet):
+                self._encode(stream, frame)
 
     def _encode(self, stream: Any, frame: Any) -> None:
         try:
@@ -201,6 +170,13 @@ class _Streams(NamedTuple):
     container: av.container.OutputContainer
     video: Any
     audio: Any
+
+
+def _decoded(packet: Packet[AudioStream]) -> list[AudioFrame]:
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []  # a gap in the sound
 
 
 def _even(image: Image) -> Image:

@@ -40,7 +40,7 @@ _VIEW = (
 
 def component(name: str) -> Callable[..., Any]:
     """Return the component made of ``static/NAME.js``, ``.html`` and ``.css``."""
-    mount: Callable[..., Any] = st.components.v2.component(f"mien_{name}", **_parts(name))
+    mount: Callable[..., Any] = st.components.v2.component(f"mien_{name}", **_parts(name))  # type: ignore[arg-type]
     return mount
 
 

@@ -209,6 +209,7 @@ def timeline(rows: Sequence[TimelineRow], duration_s: float) -> str:
 
     Args:
         duration_s: what the whole width stands for.
+        labels: of the model, whose colors the spans have.
     """
     whole = max(duration_s, 1e-9)
     colors = colors_of(label for row in rows for _, _, label, _ in row.spans)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from mien.data.datasets.affectnet import AFFECTNET
 from mien.data.datasets.ck_plus import CK_PLUS
-from mien.data.datasets.collect import CropFace, Faces, MiddleFrame, collect, whole_as_crop
+from mien.data.datasets.collect import (
+    CropFace,
+    Faces,
+    MiddleFrame,
+    Unlabelled,
+    collect,
+    collect_unlabelled,
+    whole_as_crop,
+)
 from mien.data.datasets.common import Framing, Known, Listing, Sample
 from mien.data.datasets.crema_d import CREMA_D
 from mien.data.datasets.expw import EXPW
@@ -30,7 +38,9 @@ __all__ = [
     "Listing",
     "MiddleFrame",
     "Sample",
+    "Unlabelled",
     "collect",
+    "collect_unlabelled",
     "list_samples",
     "load_map",
     "read_folder",

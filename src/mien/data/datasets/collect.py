@@ -19,7 +19,15 @@ from mien.data.datasets.common import Framing, Listing, Sample
 from mien.errors import DataError, ImageError, VideoError
 from mien.types import CROP_HW, Box, Crops, Image
 
-__all__ = ["CropFace", "Faces", "MiddleFrame", "collect", "whole_as_crop"]
+__all__ = [
+    "CropFace",
+    "Faces",
+    "MiddleFrame",
+    "Unlabelled",
+    "collect",
+    "collect_unlabelled",
+    "whole_as_crop",
+]
 
 #: Reads the middle frame of a video; raises :class:`~mien.errors.VideoError`.
 MiddleFrame = Callable[[Path], Image]
@@ -118,6 +126,56 @@ def collect(
         tuple(skipped),
         listing.dropped,
     )
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The faces of a folder of images, without labels.
+
+    Attributes:
+        crops: uint8 (N, 48, 48, 1).
+        images: how many files there are.
+        no_face: how many of them have no face.
+        skipped: one line for every file that could not be read.
+    """
+
+    crops: Crops
+    images: int
+    no_face: int
+    skipped: tuple[str, ...]
+
+
+def collect_unlabelled(
+    folder: Path,
+    crop_faces: Callable[[Image], Crops],
+    *,
+    on_image: Callable[[int, int], None] = lambda done, total: None,
+) -> Unlabelled:
+    """Open every image below a folder and cut its faces out.
+
+    Args:
+        crop_faces: returns the crops (N, 48, 48, 1) of an image; N may be 0.
+        on_image: called with (done, total).
+
+    Raises:
+        DataError: no face is found in any image.
+    """
+    found: list[Crops] = []
+    skipped: list[str] = []
+    files = images.find_images(folder)
+    for done, file in enumerate(files, start=1):
+        try:
+            found.append(crop_faces(images.read(file)))
+        except ImageError as error:
+            skipped.append(f"{file}: {error}")
+        on_image(done, len(files))
+    if sum(map(len, found)) == 0:
+        raise DataError(
+            f"no face in {folder} ({len(files)} pictures): expected photos of faces, or face "
+            "crops with --cropped"
+        )
+    no_face = sum(len(crops) == 0 for crops in found)
+    return Unlabelled(np.concatenate(found), len(files), no_face, tuple(skipped))
 
 
 def whole_as_crop(image: Image) -> Crops:

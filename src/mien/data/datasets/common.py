@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -67,6 +67,14 @@ class Listing:
     framing: Framing
     part: str
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def as_photos(self) -> Listing:
+        """Return the listing with faces to be found even where its images are crops."""
+        return replace(self, framing="photo") if self.framing == "crop" else self
+
+    def as_crops(self) -> Listing:
+        """Return the listing with every image taken for a face crop."""
+        return replace(self, framing="crop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,8 @@ from mien.evaluation.audit import DISPUTES, VERDICTS, VOTE_NAMES, Audit
 from mien.evaluation.audit.figures import figures
 from mien.evaluation.audit.sheets import contact_sheet, sheets
 from mien.files import atomic_write
+from mien.templates import render
+from mien.text import percent
 from mien.types import EMOTIONS
 
 __all__ = ["open_folder", "write_audit"]
@@ -144,38 +145,30 @@ def _votes_text(votes: NDArray[np.float32]) -> str:
 def _page(
     audit: Audit, counted: Mapping[str, Any], source: str, captions: Mapping[str, str]
 ) -> str:
-    title = f"Labels of {source}"
-    parts = [f"<h1>{escape(title)}</h1>", _overview(audit, counted)]
+    tables = [_network_table(counted), _repeats_table(counted)]
     if counted["votes"]:
-        parts.append(_votes_tables(counted["votes"]["among"]))
-    parts += [_network_table(counted), _repeats_table(counted)]
-    parts += [
-        f'<h2>{escape(caption)}</h2><img src="{escape(path)}" alt="{escape(caption)}">'
-        for path, caption in captions.items()
-    ]
-    return _SHELL.format(title=escape(title), body="\n".join(parts))
-
-
-def _overview(audit: Audit, counted: Mapping[str, Any]) -> str:
-    disputes = ", ".join(
-        f"{count} {by}" for count, by in zip(counted["disputes"].values(), _BY, strict=True)
-    )
-    trained, rows = counted["trained_on"], counted["rows"]["all"]
-    return (
-        f"<p>{rows} rows, read by {escape(audit.model)}. Disputed labels: {disputes}. All of "
-        'them, surest first, stand in <a href="disputes.csv">disputes.csv</a>; repeated '
-        'pictures in <a href="duplicates.csv">duplicates.csv</a>, pictures without a face in '
-        '<a href="no_face.csv">no_face.csv</a>, every count in '
-        f'<a href="{_RECORD}">{_RECORD}</a>.</p>'
-        f"<p class=note>The network was trained on {trained} of these rows (or on the same "
-        "pixels) and has learned their labels, wrong ones too: there it disputes fewer than it "
-        "should, and its agreement with the voters is no second witness where it was trained on "
-        "their votes. What it disputes in rows that it never saw is the fair figure. A dispute "
-        "is a reason to look, not a proof: an expression has no true name.</p>"
+        tables.insert(0, _votes_table(counted["votes"]["among"]))
+    return render(
+        "mien.evaluation.audit",
+        "page.html",
+        source=source,
+        model=audit.model,
+        rows=counted["rows"]["all"],
+        trained_on=counted["trained_on"],
+        disputes=[
+            f"{count} {by}" for count, by in zip(counted["disputes"].values(), _BY, strict=True)
+        ],
+        record=_RECORD,
+        tables=tables,
+        captions=captions,
     )
 
 
-def _votes_tables(among: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+#: A title, the names of the columns, and the lines.
+_Table: TypeAlias = tuple[str, Sequence[str], Sequence[Sequence[Any]]]
+
+
+def _votes_table(among: Mapping[str, Mapping[str, Mapping[str, float]]]) -> _Table:
     columns = {
         "majority_for_the_label": "majority for the label",
         "majority_for_another": "for another",
@@ -184,23 +177,22 @@ def _votes_tables(among: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str
         "no_majority": "no majority",
     }
     lines = [
-        [name, int(next(iter(each.values()))["of"]), *(_percent(each[key]) for key in columns)]
+        [name, int(next(iter(each.values()))["of"]), *(_share(each[key]) for key in columns)]
         for name, each in among.items()
     ]
-    return "<h2>What ten voters say</h2>" + _table(["rows", "count", *columns.values()], lines)
+    return "What ten voters say", ["rows", "count", *columns.values()], lines
 
 
-def _network_table(counted: Mapping[str, Any]) -> str:
+def _network_table(counted: Mapping[str, Any]) -> _Table:
     lines = [
-        [f"{part}, {split}", each["of"], each["count"], _percent(each)]
+        [f"{part}, {split}", each["of"], each["count"], _share(each)]
         for part, splits in counted["network"].items()
         for split, each in splits.items()
     ]
-    head = ["rows", "count", "disputed", "share"]
-    return "<h2>What the network disputes</h2>" + _table(head, lines)
+    return "What the network disputes", ["rows", "count", "disputed", "fraction"], lines
 
 
-def _repeats_table(counted: Mapping[str, Any]) -> str:
+def _repeats_table(counted: Mapping[str, Any]) -> _Table:
     lines = [
         [name, each["groups"], each["rows"], each["conflicting_groups"], each["conflicting_rows"]]
         for name, each in (
@@ -209,18 +201,12 @@ def _repeats_table(counted: Mapping[str, Any]) -> str:
         )
     ]
     head = ["", "groups", "rows", "groups with several labels", "rows in them"]
-    return "<h2>Repeated pictures</h2>" + _table(head, lines)
+    return "Repeated pictures", head, lines
 
 
-def _percent(each: Mapping[str, float]) -> str:
-    share, low, high = (100 * each[name] for name in ("share", "low", "high"))
-    return f"{share:.1f} % ({low:.1f} to {high:.1f})"
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    rows = ["".join(f"<th>{escape(name)}</th>" for name in head)]
-    rows += ["".join(f"<td>{escape(str(cell))}</td>" for cell in line) for line in lines]
-    return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+def _share(each: Mapping[str, float]) -> str:
+    low, high = (100 * each[name] for name in ("low", "high"))
+    return f"{percent(each['share'], 1)} ({low:.1f} to {high:.1f})"
 
 
 def _write_table(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -236,24 +222,3 @@ def _write_table(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 def _write_text(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-_SHELL = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #22303c; max-width: 78rem; margin: 2rem auto;
-  padding: 0 1rem }}
-h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.1rem; margin-top: 2rem }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto }}
-th, td {{ padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #c9d1d8;
-  font-variant-numeric: tabular-nums; white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }}
-img {{ max-width: 100% }}
-.note {{ background: #f3f6f8; padding: .7rem 1rem; border-left: 4px solid #2f6f9f }}
-</style>
-{body}
-</html>
-"""

@@ -60,20 +60,20 @@ def sheets(audit: Audit) -> dict[str, tuple[str, list[Tile]]]:
         [
             _tile(audit, row, f"{number}: {EMOTIONS[data.emotion[row]]}")
             for number, rows in enumerate(differ, start=1)
-            for row in rows
+            for row in rows.tolist()
         ],
     )
     blank = np.flatnonzero(audit.no_face)
     found["no-face"] = (
         f"Blank, or without a face by the votes: {{}} of {len(blank)}",
-        [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in blank],
+        [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in blank.tolist()],
     )
     if audit.not_found is not None:
         rows = np.flatnonzero(audit.not_found & ~audit.no_face)
         found["not-found"] = (
             f"No face found by the detector, but by the votes if there are any: {{}} of "
             f"{len(rows)}",
-            [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in rows],
+            [_tile(audit, row, EMOTIONS[data.emotion[row]]) for row in rows.tolist()],
         )
     return {
         name: (title.format(len(tiles[:_SHOWN])), tiles[:_SHOWN])

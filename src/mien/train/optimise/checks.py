@@ -138,5 +138,5 @@ def compare(head: str, expected: Probabilities, given: Probabilities, probe: Pro
     if head not in probe.truths:
         return check
     truth, usable = probe.truths[head]
-    right = [float((each == truth)[usable].mean()) for each in (guesses, references)]
-    return Check(head, check.moved, check.agreement, *right, int(usable.sum()))
+    own, theirs = (float((each == truth)[usable].mean()) for each in (guesses, references))
+    return Check(head, check.moved, check.agreement, own, theirs, int(usable.sum()))

@@ -9,12 +9,12 @@ import streamlit as st
 
 from mien.card import ModelCard
 from mien.notice import INTENDED_USE, PROHIBITED_USE
+from mien.text import percent
 from mien.webapp.markup import (
     class_table,
     confusion_table,
     empty_state,
     fields,
-    percent,
     reliability_plot,
 )
 from mien.webapp.reports import ClassFigures, find_report, headline_result, split_rows
@@ -86,7 +86,8 @@ def _show_figures(figures: ClassFigures) -> None:
         plot, words = st.columns(2, gap="large", vertical_alignment="center")
         with plot:
             st.markdown("### Is it as sure as it should be?")
-            st.html(reliability_plot(*zip(*figures.reliability, strict=True), faces=figures.count))
+            confidence, right, share = zip(*figures.reliability, strict=True)
+            st.html(reliability_plot(confidence, right, share, faces=figures.count))
         words.markdown(
             "Of the faces read with 70 % confidence, 70 % should be right: then the dots lie on "
             "the dashed line. Above it the model is too modest, below it too sure. A larger dot "

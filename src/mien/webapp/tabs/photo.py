@@ -198,6 +198,10 @@ def _reasons_of(key: str, result: PictureResult, album: _Album, predictor: Predi
     return found[key]
 
 
+def _remove(album: _Album, key: str) -> None:
+    album.pop(key, None)
+
+
 def _show_photo(
     key: str, result: PictureResult, album: _Album, predictor: Predictor, reasons: Reasons
 ) -> None:
@@ -207,8 +211,8 @@ def _show_photo(
         remove.button(
             "Remove",
             key=f"mien_remove_{key}",
-            on_click=album.pop,
-            args=(key, None),
+            on_click=_remove,
+            args=(album, key),
             type="tertiary",
             width="stretch",
         )

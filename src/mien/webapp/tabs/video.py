@@ -22,7 +22,8 @@ from mien.webapp.markup import (
 from mien.webapp.tabs.progress import follow
 
 if TYPE_CHECKING:
-    from mien.webapp.clips import ClipResult, Person
+    from mien.video.story import Person
+    from mien.webapp.clips import ClipResult
 
 __all__ = ["show"]
 
@@ -97,12 +98,14 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
 
 
 def _row(person: Person) -> TimelineRow:
-    summary = person.summary
-    thumb = "" if summary.thumbnail is None else data_uri(encode(summary.thumbnail))
+    thumb = "" if person.thumbnail is None else data_uri(encode(person.thumbnail))
     return TimelineRow(
         f"Person {person.identity}",
-        time_shares(summary.seen_s, summary.shares, summary.uncertain_share),
-        [(span.start_s, span.end_s, span.emotion, span.uncertain) for span in person.spans],
+        time_shares(person.seen_s, person.shares, person.uncertain_share),
+        [
+            (each.start_s, each.end_s, each.emotion, each.uncertain_share > 0.5)
+            for each in person.episodes
+        ],
         thumb,
     )
 
@@ -117,6 +120,7 @@ def _offer_downloads(result: ClipResult) -> None:
     stem = result.name.rsplit(".", 1)[0]
     files = (
         ("Annotated video", result.video.read_bytes(), f"{stem}-mien.mp4", "video/mp4"),
+        ("Timeline", result.text_of("timeline.html"), f"{stem}-mien.html", "text/html"),
         ("CSV", result.text_of("readings.csv"), f"{stem}-mien.csv", "text/csv"),
         ("Summary", result.summary(), f"{stem}-mien-summary.json", "application/json"),
         ("JSON lines", result.text_of("readings.jsonl"), f"{stem}-mien.jsonl", "application/jsonl"),
