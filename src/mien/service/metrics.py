@@ -83,5 +83,5 @@ class Metrics:
         if self._shared is None:
             return generate_latest(self.registry)
         everybody = CollectorRegistry()
-        MultiProcessCollector(everybody, str(self._shared))
+        MultiProcessCollector(everybody, str(self._shared))  # type: ignore[no-untyped-call]
         return generate_latest(everybody)

@@ -96,7 +96,8 @@ class Supervisor:
                 child.join()
                 self._children.remove((child, begun))
                 if child.pid is not None:
-                    multiprocess.mark_process_dead(child.pid, os.environ[_METRICS_FOLDER])
+                    folder = os.environ[_METRICS_FOLDER]
+                    multiprocess.mark_process_dead(child.pid, folder)  # type: ignore[no-untyped-call]
                 if not self._stopping:
                     self._replace(child, time.monotonic() - begun)
 
@@ -121,7 +122,7 @@ def share_metrics() -> Path | None:
     if folder is None:
         return None
     # prometheus_client chooses at its import, which was before the folder was there
-    values.ValueClass = values.MultiProcessValue()
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     return Path(folder)
 
 

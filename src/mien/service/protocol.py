@@ -99,7 +99,7 @@ class HttpConnection(HttpToolsProtocol):
             end = start + _SLICE_BYTES if self._in_head else len(data)
             self._feed(data[start:end])
             start = end
-        if wire.phase is Phase.LINGER and start < len(data):
+        if start < len(data) and not self._upgraded and wire.lingers:
             self._discard(data[start:])
 
     def _feed(self, piece: bytes) -> None:
