@@ -108,30 +108,48 @@ class TestAnnotate:
 
 class TestWords:
     @pytest.mark.parametrize(
-        ("reading", "full", "short"),
+        ("reading", "number", "full", "short"),
         [
-            (reading_at(0, 0, 9, 9), "happy 91 %", "happy"),
-            (reading_at(0, 0, 9, 9, share=1.0), "happy 100 %", "happy"),
-            (reading_at(0, 0, 9, 9, identity=3), "#3 happy 91 %", "#3 happy"),
-            (reading_at(0, 0, 9, 9, uncertain=True), "happy?", "happy?"),
+            (reading_at(0, 0, 9, 9), 0, "Happy, 91 %", "Happy"),
+            (reading_at(0, 0, 9, 9, share=1.0), 0, "Happy, 100 %", "Happy"),
+            (reading_at(0, 0, 9, 9), 3, "3 · Happy, 91 %", "3 · Happy"),
+            (reading_at(0, 0, 9, 9, uncertain=True), 0, "Happy?", "Happy?"),
             (
                 reading_at(0, 0, 9, 9, uncertain=True, set=("happy", "sad", "fear")),
-                "happy or sad?",
-                "happy?",
+                12,
+                "12 · Happy or sad?",
+                "12 · Happy?",
             ),
         ],
     )
-    def test_a_label_says(self, reading: Reading, full: str, short: str) -> None:
-        assert draw._text_of(reading, short=False) == full
-        assert draw._text_of(reading, short=True) == short
+    def test_a_label_says(self, reading: Reading, number: int, full: str, short: str) -> None:
+        assert draw._text_of(reading, number, "full") == full
+        assert draw._text_of(reading, number, "short") == short
+        assert draw._text_of(reading, number, "number") == str(number)
+
+    def test_faces_of_a_photo_are_numbered_as_in_its_list_unless_there_is_one(self) -> None:
+        def numbers(*readings: Reading) -> list[int]:
+            return [each.number for each in draw._shown(readings, 100, 100)]
+
+        near, outside = reading_at(10, 10, 20, 20), reading_at(200, 10, 20, 20)
+        assert numbers() == []
+        assert numbers(near) == [0]
+        assert numbers(outside, near) == [2]
+        assert numbers(reading_at(10, 10, 20, 20, identity=7)) == [7]
+
+
+def labels_of(readings: list[Reading], size_hw: tuple[int, int]) -> list[draw._Label]:
+    height, width = size_hw
+    shown = draw._shown(readings, width, height)
+    return [label for label, _ in draw._lay_out(shown, width, height)]
 
 
 def lay_out(readings: list[Reading], size_hw: tuple[int, int]) -> list[draw._Frame]:
     height, width = size_hw
-    shown = [(each, draw._visible(each.face.box, width, height)) for each in readings]
+    shown = draw._shown(readings, width, height)
     return [
         draw._Frame(left, top, left + label.size[0], top + label.size[1])
-        for label, (left, top) in draw._lay_out([(r, f) for r, f in shown if f], width, height)
+        for label, (left, top) in draw._lay_out(shown, width, height)
     ]
 
 
@@ -175,6 +193,14 @@ class TestPlaces:
     def test_one_label_does_not_lie_on_its_face(self, box: tuple[int, ...]) -> None:
         assert hidden([reading_at(*box)], (600, 800)) == 0
 
+    def test_narrow_boxes_of_many_get_their_numbers(self) -> None:
+        row = [reading_at(20 + 75 * column, 200, 40, 46) for column in range(4)]
+        assert [each.text for each in labels_of(row, (500, 800))] == ["1", "2", "3", "4"]
+        wide = [reading_at(20 + 190 * column, 200, 160, 170) for column in range(4)]
+        texts = [each.text for each in labels_of(wide, (500, 800))]
+        assert texts[0] == "1 · Happy, 91 %"
+        assert next(each.text for each in labels_of(row[:3], (500, 800))) != "1"
+
     def test_a_row_of_close_faces_is_left_free(self) -> None:
         row = [reading_at(20 + 75 * column, 200, 60, 70) for column in range(10)]
         assert hidden(row, (500, 800)) == 0
@@ -195,9 +221,9 @@ class TestPlaces:
 
     def test_bars_give_way_to_other_faces(self) -> None:
         crowd = [
-            reading_at(50 + 215 * column, 80 + 245 * row, 200, 210)
+            reading_at(50 + 215 * column, 40 + 245 * row, 200, 210)
             for column in range(3)
             for row in range(2)
         ]
-        assert hidden(crowd, (600, 720)) == 0
-        assert max(label.size[1] for label in lay_out(crowd, (600, 720))) < 60
+        assert hidden(crowd, (540, 720)) == 0
+        assert max(label.size[1] for label in lay_out(crowd, (540, 720))) < 60

@@ -63,7 +63,9 @@ def test_a_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
         "assets/glance.card.json",
         "assets/centerface.onnx",
         "py.typed",
-        "service/static/index.html",
+        "assets/view/boxes.js",
+        "service/static/samples/crowd.jpg",
+        "service/templates/live.html",
         "train/hub_card.md",
         "train/recipes/glance.yaml",
     } <= inside

@@ -22,15 +22,17 @@ __all__ = ["annotate"]
 _DARK, _LIGHT = rgb(DARK), rgb(LIGHT)
 _HALO_ALPHA = 110  # of the dark line around a box, so that it shows on any picture
 _PANEL_ALPHA = 205
-_BARS = 3  # the most probable emotions, in the panel of a face that is large enough
+_BARS = 3  # the most probable expressions, in the panel of a face that is large enough
+_FEW = 3  # of so many faces, a label may be wider than its box
 
 
 def annotate(image: Image, readings: Sequence[Reading]) -> Image:
-    """Draw each reading: a box, its emotion and, where there is room, its three likeliest.
+    """Draw each reading: a box, its expression and, where there is room, its three most likely.
 
-    Lines and letters follow the sizes of face and picture. A dashed box and a question
-    ("happy or neutral?") mark a reading that is uncertain. Labels stay inside the picture
-    and off other faces and labels as far as there is room.
+    Lines and letters follow the sizes of face and image. A dashed box and a question
+    ("Happy or neutral?") mark a reading that is uncertain. Labels stay inside the image
+    and off other faces and labels as far as there is room. Among more than three faces, one
+    whose box is narrower than its label gets its number instead.
 
     Args:
         image: RGB uint8 (H, W, 3); it is not changed.
@@ -41,12 +43,8 @@ def annotate(image: Image, readings: Sequence[Reading]) -> Image:
     """
     picture = PillowImage.fromarray(image)
     height, width = image.shape[:2]
-    shown = [
-        (reading, frame)
-        for reading in readings
-        if (frame := _visible(reading.face.box, width, height)) is not None
-    ]
-    for reading, frame in shown:
+    shown = _shown(readings, width, height)
+    for reading, frame, _ in shown:
         _draw_box(picture, frame, reading, _style_of(frame, width, height).line_px)
     for label, at in _lay_out(shown, width, height):
         _draw_label(picture, label, at)
@@ -88,6 +86,23 @@ class _Label:
     rows: tuple[tuple[str, float, str], ...] = ()
 
 
+class _Shown(NamedTuple):
+    """A reading, where its face is visible, and its number; 0 for the only face of a photo."""
+
+    reading: Reading
+    frame: _Frame
+    number: int
+
+
+def _shown(readings: Sequence[Reading], width: int, height: int) -> list[_Shown]:
+    alone = len(readings) == 1
+    return [
+        _Shown(reading, frame, reading.identity or (0 if alone else place))
+        for place, reading in enumerate(readings, 1)
+        if (frame := _visible(reading.face.box, width, height)) is not None
+    ]
+
+
 def _visible(box: Box, width: int, height: int) -> _Frame | None:
     frame = _Frame(
         max(box.x, 0), max(box.y, 0), min(box.x + box.w, width), min(box.y + box.h, height)
@@ -95,11 +110,15 @@ def _visible(box: Box, width: int, height: int) -> _Frame | None:
     return frame if frame.left < frame.right and frame.top < frame.bottom else None
 
 
-def _style_of(frame: _Frame, width: int, height: int) -> _Style:
-    """Follow the face, but stay readable when the whole picture is looked at on a screen."""
+def _style_of(frame: _Frame, width: int, height: int, *, crowded: bool = False) -> _Style:
+    """Follow the face, but stay readable where the whole image is shown 700 pixels wide.
+
+    In a crowd, letters are as small as that allows.
+    """
     shorter, longer = sorted((width, height))
-    least, most = max(11.0, longer / 125), max(14.0, shorter / 24)
-    font_px = round(min(max(max(frame.size) / 6, least), max(least, most)))
+    least, most = max(11.0, longer / 62), max(14.0, shorter / 24)
+    wanted = least if crowded else max(max(frame.size) / 6, least)
+    font_px = round(min(wanted, max(least, most)))
     return _Style(font_px, max(2, round(min(max(frame.size) / 35, font_px / 4.5))))
 
 
@@ -112,24 +131,31 @@ def _text_width(text: str, size_px: int) -> int:
     return round(_font(size_px).getbbox(text)[2])
 
 
-def _text_of(reading: Reading, *, short: bool) -> str:
-    number = "" if reading.identity is None else f"#{reading.identity} "
+def _text_of(reading: Reading, number: int, form: str) -> str:
+    """Return a label's text; ``form`` is ``full``, ``short`` or ``number``."""
+    if form == "number":
+        return str(number)
+    start = f"{number} · " if number else ""
     if reading.uncertain:
         likely = reading.set[:2] or (reading.top,)
-        return number + " or ".join(likely[: 1 if short else 2]) + "?"
-    return f"{number}{reading.top}" + ("" if short else f" {percent(reading.confidence)}")
+        return start + " or ".join(likely[: 1 if form == "short" else 2]).capitalize() + "?"
+    share = "" if form == "short" else f", {percent(reading.confidence)}"
+    return f"{start}{reading.top.capitalize()}{share}"
 
 
 def _color_of(reading: Reading) -> str:
     return colors_of(reading.labels)[reading.top]
 
 
-def _make_label(reading: Reading, style: _Style, *, short: bool, bars: bool) -> _Label:
-    text = _text_of(reading, short=short)
+def _make_label(shown: _Shown, style: _Style, form: str) -> _Label:
+    reading = shown.reading
+    if form == "number":
+        style = _Style(max(10, round(style.font_px * 0.8)), style.line_px)
+    text = _text_of(reading, shown.number, "full" if form == "bars" else form)
     pad, plate_h = style.font_px // 2, round(style.font_px * 1.5)
     width, height = _text_width(text, style.font_px) + 2 * pad, plate_h
     rows: tuple[tuple[str, float, str], ...] = ()
-    if bars:
+    if form == "bars":
         colors = colors_of(reading.labels)
         shares = [
             (label, share, colors[label])
@@ -146,15 +172,15 @@ def _row_h(style: _Style) -> float:
 
 
 def _lay_out(
-    shown: Sequence[tuple[Reading, _Frame]], width: int, height: int
+    shown: Sequence[_Shown], width: int, height: int
 ) -> list[tuple[_Label, tuple[int, int]]]:
     """Choose for each face, from the top down, its label's form and place."""
-    taken = np.array([frame for _, frame in shown], np.float64).reshape(-1, 4)
+    taken = np.array([each.frame for each in shown], np.float64).reshape(-1, 4)
     placed = []
-    for own in sorted(range(len(shown)), key=lambda index: shown[index][1].top):
-        reading, frame = shown[own]
+    for own in sorted(range(len(shown)), key=lambda index: shown[index].frame.top):
         others = np.delete(taken, own, axis=0)
-        label, (left, top) = _choose_label(reading, frame, others, (width, height))
+        crowded = len(shown) > _FEW
+        label, (left, top) = _choose_label(shown[own], crowded, others, (width, height))
         placed.append((label, (left, top)))
         spot = [[left, top, left + label.size[0], top + label.size[1]]]
         taken = np.concatenate([taken, spot])
@@ -162,16 +188,18 @@ def _lay_out(
 
 
 def _choose_label(
-    reading: Reading, frame: _Frame, taken: NDArray[np.float64], size: tuple[int, int]
+    shown: _Shown, crowded: bool, taken: NDArray[np.float64], size: tuple[int, int]
 ) -> tuple[_Label, tuple[int, int]]:
     """Take the fullest form that hides nothing, else the one that hides least."""
-    style = _style_of(frame, *size)
-    large = min(frame.size) >= 4.5 * style.font_px
+    frame = shown.frame
+    style = _style_of(frame, *size, crowded=crowded)
+    forms = ["bars"] if min(frame.size) >= 4.5 * style.font_px else []
+    forms += ["full", "short", "number"] if shown.number else ["full", "short"]
     choices = []
-    for short, bars in ((False, True), (False, False), (True, False)):
-        if bars and not large:
+    for form in forms:
+        label = _make_label(shown, style, form)
+        if crowded and form != "number" and label.size[0] > frame.size[0]:
             continue
-        label = _make_label(reading, style, short=short, bars=bars)
         cost, at = _best_place(label, frame, taken, size)
         choices.append((cost, label, at))
         if cost == 0:

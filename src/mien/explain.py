@@ -28,6 +28,7 @@ from mien.errors import ConfigError
 from mien.faces import Framer, crop_corners
 from mien.predictor import Predictor
 from mien.runtime import check_crops
+from mien.text import percent
 from mien.types import Box, Crops, Face
 
 __all__ = [
@@ -212,11 +213,16 @@ def cover(crops: Crops, region: Box) -> Crops:
 
 
 def in_words(explanation: Explanation, face: Face, framer: Framer) -> str:
-    """Return what an explanation comes to, as a clause: what it rests on, and what without."""
-    if explanation.probability - explanation.hidden < _NO_FALL:
-        return "no place alone matters to it"
+    """Return an explanation as a clause: which part it rests on, and what hiding that changes."""
     part = part_of_face(explanation.region, face, framer) or "one place"
-    return f"rests most on {part}; with that hidden {100 * explanation.hidden:.0f} %"
+    it = "them" if " and " in part or part == "the eyes" else "it"
+    label, before, after = explanation.label, explanation.probability, explanation.hidden
+    if before - after < _NO_FALL:
+        return f"rests on no place alone: with {part} hidden, {label} stays at {percent(after)}"
+    return (
+        f"rests mostly on {part}: with {it} hidden, {label} falls from {percent(before)} "
+        f"to {percent(after)}"
+    )
 
 
 def part_of_face(region: Box, face: Face, framer: Framer) -> str:

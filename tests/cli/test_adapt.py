@@ -65,7 +65,7 @@ def test_without_labels_nothing_is_claimed(capsys: pytest.CaptureFixture[str]) -
     assert "skipped photos/broken.jpg" in captured.err
     assert "no face found in 1 of 8 pictures" in captured.err
     card = read_card(Path("out/mine.keras.card.json"))
-    assert card.calibration == read_card(Path("small.keras.card.json")).confidence
+    assert card.calibration == read_card(Path("small.keras.card.json")).calibration
 
 
 def test_with_labels_it_is_said_whether_it_helped(capsys: pytest.CaptureFixture[str]) -> None:

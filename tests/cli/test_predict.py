@@ -101,7 +101,7 @@ class TestBadInput:
         ("name", "content", "message"),
         [
             ("empty.jpg", b"", "has 0 bytes"),
-            ("text.jpg", b"hello", "no picture that is known"),
+            ("text.jpg", b"hello", "this is not an image"),
             ("page.png", b"<!doctype html>", "looks like HTML"),
             ("cut.jpg", ASTRONAUT.read_bytes()[:9000], "truncated or damaged"),
             ("huge.png", huge_png(), "20000 x 20000 pixels, at most"),

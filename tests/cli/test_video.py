@@ -135,6 +135,10 @@ main(["video", *sys.argv[1:]])
 """
 
 
+def _with_root(path: str) -> str:
+    return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [path])])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_keeps_what_there_is_and_twice_keeps_nothing(presses: int, tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_ctrl_c_keeps_what_there_is_and_twice_keeps_nothing(presses: int, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH", ""))},
     )
     assert child.stdout is not None
     for _ in range(20):
@@ -164,7 +168,7 @@ def test_ctrl_c_keeps_what_there_is_and_twice_keeps_nothing(presses: int, tmp_pa
         child.send_signal(signal.SIGINT)
         time.sleep(0.002)
     _, told = child.communicate(timeout=60)
-    assert child.returncode == 130
+    assert child.returncode == 130, told
     if presses == 2:
         assert list(out.iterdir()) == []
         return

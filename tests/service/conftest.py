@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -22,6 +22,9 @@ from mien.runtime import FakeSession
 from mien.service.run import Server, make_server
 from mien.service.settings import Settings
 from mien.types import Box, Face, Image, Point
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,4 +146,50 @@ def write_random_model(folder: Path) -> Path:
     path = folder / "random.onnx"
     onnx.save(model, path)
     write_card(ModelCard(name="random", version="0"), folder / "random.card.json")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium whose camera shows a real face."""
+    from tests.support.browser import chromium, write_y4m
+
+    video = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_y4m(video)
+    with chromium(video) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, service: Running) -> Iterator[Page]:
+    """A page of the service, 1280 pixels wide, that must not fail nor ask anybody else."""
+    with watched_page(browser, service.url) as page:
+        yield page
+
+
+@contextmanager
+def watched_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+    """Open a page; at its end it must have had no error and asked nobody else."""
+    options = {"viewport": {"width": 1280, "height": 860}, **options}
+    context = browser.new_context(base_url=url, **options)
+    page = context.new_page()
+    own = (url, url.replace("http://", "ws://"), "blob:", "data:")
+    foreign: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda each: None if each.url.startswith(own) else foreign.append(each.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    yield page
+    context.close()
+    assert foreign == [], "the page asked for something from elsewhere"
+    assert [line for line in wrong if "the server responded with a status of" not in line] == []
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo of 29 faces."""
+    from tests.support.browser import composite
+
+    path = tmp_path_factory.mktemp("crowd") / "crowd.jpg"
+    path.write_bytes(encode(composite(29), "jpeg"))
     return path

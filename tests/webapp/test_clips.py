@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import json
 from collections.abc import Callable
 
 import pytest
@@ -43,6 +44,8 @@ def test_video_is_read_into_files_that_go_with_the_result(predictor: Predictor) 
     assert [person.identity for person in result.people] == [1]
     assert [each.emotion for each in result.people[0].episodes]
     assert "Person 1" in result.text_of("timeline.html")
+    (told,) = json.loads(result.summary())["people"]
+    assert told["shares"]["happy"] == pytest.approx(1)
     assert result.video.read_bytes()[4:8] == b"ftyp"
     folder = result.folder
     assert not (folder / "upload").exists()

@@ -48,7 +48,7 @@ def test_heatmaps_lie_on_their_faces(reader: Predictor, size_hw: tuple[int, int]
     found = explain_picture(result, reader)
 
     assert len(found.tiles) == len(found.words) == 1
-    assert found.words[0].startswith("Rests most on ")
+    assert found.words[0].startswith("Rests mostly on ")
     assert decode(found.tiles[0]).shape == (192, 192, 3)
     drawn, plain = decode(found.annotated), decode(result.annotated)
     assert drawn.shape == plain.shape

@@ -51,5 +51,6 @@ def open_app(
 
     script = Path(app.__file__)
     flags = as_flags(server_address=host, server_port=port, server_headless=not browser)
+    typer.echo(f"mien is at http://{host}:{port}; Ctrl-C ends it.")
     own = ["--model", str(model)] if model else []
     sys.exit(cli.main(["run", str(script), *flags, "--", *own], prog_name="mien app"))

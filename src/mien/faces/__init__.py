@@ -8,7 +8,7 @@ faces.
 from __future__ import annotations
 
 from mien.faces.centerface import CenterFace
-from mien.faces.detector import Detector, needs_px_of
+from mien.faces.detector import Detector, SmallestFace, needs_px_of, smallest_face_of
 from mien.faces.framing import FaceCrops, Framer, crop_corners, crop_faces, thumbnail
 from mien.faces.looks import default_detector
 from mien.faces.registry import DEFAULT_DETECTOR, DETECTORS, open_detector
@@ -28,6 +28,7 @@ __all__ = [
     "FaceTemplate",
     "Framer",
     "Select",
+    "SmallestFace",
     "YuNet",
     "crop_corners",
     "crop_faces",
@@ -36,6 +37,7 @@ __all__ = [
     "largest",
     "needs_px_of",
     "open_detector",
+    "smallest_face_of",
     "stretch_contrast",
     "thumbnail",
     "visibility_of",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
 from mien.errors import ConfigError
-from mien.faces.detections import Detections, input_scale, needs_px_for
+from mien.faces.detections import Detections, input_scale, needs_px_for, smallest_face_for
 from mien.faces.detector import require_rgb
 from mien.faces.template import CENTERFACE
 from mien.runtime import make_session
@@ -63,6 +63,7 @@ class CenterFace:
             raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
         self.min_face_px = min_face_px
         self.needs_px = needs_px_for(min_face_px)
+        self.smallest_face = smallest_face_for(min_face_px)
         self.template = CENTERFACE
         self.threshold = threshold
         weights = resources.files("mien") / "assets" / "centerface.onnx"

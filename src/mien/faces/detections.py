@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.detector import SmallestFace
 from mien.types import CROP_HW, Box, Face, Point
 
 __all__ = ["Detections", "input_scale", "needs_px_for"]
@@ -81,3 +82,10 @@ def needs_px_for(min_face_px: int | None) -> int | None:
     in pixels of the full image cannot be looked for in a smaller one: ``None``.
     """
     return round(CROP_HW[0] / _SMALLEST) if min_face_px is None else None
+
+
+def smallest_face_for(min_face_px: int | None) -> SmallestFace:
+    """Return the smallest face that is looked for; see :func:`input_scale`."""
+    if min_face_px is None:
+        return SmallestFace(_SMALLEST_PX, _SMALLEST)
+    return SmallestFace(min_face_px, 0.0)

@@ -64,6 +64,7 @@ class SecondLook:
 
     def __init__(self, first: YuNet, *others: Detector, every: int = 1) -> None:
         self.needs_px, self.template = first.needs_px, first.template
+        self.smallest_face = first.smallest_face
         self._first, self._others = first, others
         self._every, self._empty = every, itertools.count()
 

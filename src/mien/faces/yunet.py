@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from mien.errors import ConfigError
 from mien.faces.alignment import Aligner
-from mien.faces.detections import Detections, input_scale, needs_px_for
+from mien.faces.detections import Detections, input_scale, needs_px_for, smallest_face_for
 from mien.faces.detector import require_rgb
 from mien.faces.template import YUNET
 from mien.runtime import make_session
@@ -78,6 +78,7 @@ class YuNet:
             raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
         self.min_face_px = min_face_px
         self.needs_px = needs_px_for(min_face_px)
+        self.smallest_face = smallest_face_for(min_face_px)
         self.threshold = threshold
         self.template = YUNET
         self.aligner = Aligner(threads=threads, device=device)

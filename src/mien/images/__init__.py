@@ -191,14 +191,13 @@ def probe(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> tuple[int, int]
 def _opened(data: bytes, limits: ImageLimits) -> Iterator[ImageFile]:
     """Open an image whose header is within the limits; what goes wrong inside is told too."""
     if len(data) == 0:
-        raise BrokenImage("the image has 0 bytes: expected an encoded picture, send it again")
+        raise BrokenImage("the image has 0 bytes: expected an encoded image, send it again")
     _check_bytes(len(data), limits)
     name = sniff(data)
     if name not in limits.formats:
-        raise UnsupportedImage(
-            f"{describe(data, name)}, but only {', '.join(limits.formats)} can be read here: "
-            "convert it first"
-        )
+        formats = ", ".join(limits.formats)
+        rest = ": convert it first" if name else ""
+        raise UnsupportedImage(f"{describe(data, name)}; expected {formats}{rest}")
     try:
         picture = _READERS[name](io.BytesIO(data))
         _check_size(picture.size, limits)

@@ -38,6 +38,18 @@ Live video goes over the WebSocket `/ws`, as the live page at `/` does.
 """
 
 
+# In the order of the documentation: what reads comes first.
+_TAGS = (
+    {"name": "read", "description": "Images in, readings out."},
+    {"name": "model", "description": "What reads, and how well."},
+    {
+        "name": "Open Inference Protocol",
+        "description": "Crops in, logits out, for KServe's clients.",
+    },
+    {"name": "operation", "description": "Is it alive, is it ready, and what has it done."},
+)
+
+
 def create_app(
     settings: Settings | None = None,
     make_predictor: Callable[[Settings], Predictor] | None = None,
@@ -68,6 +80,7 @@ def create_app(
         # a redirect would repeat whatever Host the request has
         redirect_slashes=False,
         license_info={"name": "MIT"},
+        openapi_tags=list(_TAGS),
     )
     app.state.services = services
     app.openapi = document(app, "MIT")  # type: ignore[method-assign]
@@ -75,8 +88,8 @@ def create_app(
         app.include_router(module.router)
     app.include_router(pages.local)
     app.mount("/static/swagger", pages.CachedFiles(directory=str(_swagger_folder())))
-    app.mount("/static", pages.CachedFiles(directory=str(pages.static_folder())))
     errors.install(app)
+    pages.install(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -125,11 +125,6 @@ class Wire:
             self.touch()
             self._transport.resume_reading()
 
-    @property
-    def lingers(self) -> bool:
-        """Whether the answer has been given, and only the rest of a request is awaited."""
-        return self.phase is Phase.LINGER
-
     def is_closing(self) -> bool:
         """Whether no more answers can be written."""
         return self.phase is Phase.LINGER or bool(self._transport.is_closing())

@@ -14,13 +14,18 @@ __all__ = ["require_ready", "router"]
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/health/live", operation_id="live")
+@router.get("/health/live", operation_id="live", summary="Say that the process lives.")
 async def live() -> dict[str, str]:
     """Answer as long as the process does: restart it if not."""
     return {"status": "live"}
 
 
-@router.get("/health/ready", operation_id="ready", responses={503: {"model": ErrorAnswer}})
+@router.get(
+    "/health/ready",
+    operation_id="ready",
+    summary="Say whether requests are served.",
+    responses={503: {"model": ErrorAnswer}},
+)
 async def ready(request: Request) -> dict[str, str]:
     """Answer 200 once a first reading has run, and 503 again while stopping."""
     require_ready(request)
@@ -30,6 +35,7 @@ async def ready(request: Request) -> dict[str, str]:
 @router.get(
     "/metrics",
     operation_id="metrics",
+    summary="Return the counters for Prometheus.",
     dependencies=[Depends(check_access)],
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},

@@ -34,19 +34,24 @@ _HEADER_LENGTH = "inference-header-content-length"
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
-@router.get("", operation_id="server_metadata")
+@router.get("", operation_id="server_metadata", summary="Return the server's name and version.")
 async def server() -> dict[str, Any]:
     """Name the server."""
     return {"name": "mien", "version": mien.__version__, "extensions": ["binary_tensor_data"]}
 
 
-@router.get("/health/live", operation_id="server_live")
+@router.get("/health/live", operation_id="server_live", summary="Say that the server lives.")
 async def live() -> dict[str, bool]:
     """Answer as long as the process does."""
     return {"live": True}
 
 
-@router.get("/health/ready", operation_id="server_ready", responses=answers())
+@router.get(
+    "/health/ready",
+    operation_id="server_ready",
+    summary="Say whether the server takes requests.",
+    responses=answers(),
+)
 async def ready(request: Request) -> dict[str, bool]:
     """Answer 200 when readings can be made."""
     require_ready(request)
@@ -56,6 +61,7 @@ async def ready(request: Request) -> dict[str, bool]:
 @router.get(
     "/models/{name}",
     operation_id="model_metadata",
+    summary="Return the model's inputs and outputs.",
     responses=answers(404),
     dependencies=[Depends(check_access)],
 )
@@ -67,6 +73,7 @@ async def model(request: Request, name: str) -> dict[str, Any]:
 @router.get(
     "/models/{name}/versions/{version}",
     operation_id="model_version_metadata",
+    summary="Return the inputs and outputs of a version of the model.",
     responses=answers(404),
     dependencies=[Depends(check_access)],
 )
@@ -75,7 +82,12 @@ async def model_version(request: Request, name: str, version: str) -> dict[str, 
     return _metadata(_engine(request, name, version))
 
 
-@router.get("/models/{name}/ready", operation_id="model_ready", responses=answers(404))
+@router.get(
+    "/models/{name}/ready",
+    operation_id="model_ready",
+    summary="Say whether the model is loaded.",
+    responses=answers(404),
+)
 async def model_ready(request: Request, name: str) -> dict[str, Any]:
     """Answer 200 when the model can be asked."""
     _engine(request, name)
@@ -132,13 +144,20 @@ _INFER: dict[str, Any] = {
 }
 
 
-@router.post("/models/{name}/infer", operation_id="infer", **_INFER)
+@router.post(
+    "/models/{name}/infer", operation_id="infer", summary="Classify ready-made crops.", **_INFER
+)
 async def infer(request: Request, name: str) -> Response:
     """Read crops: as JSON numbers, nested or flat, or as binary tensors."""
     return await _read_crops(request, _engine(request, name))
 
 
-@router.post("/models/{name}/versions/{version}/infer", operation_id="infer_version", **_INFER)
+@router.post(
+    "/models/{name}/versions/{version}/infer",
+    operation_id="infer_version",
+    summary="Classify crops with a version.",
+    **_INFER,
+)
 async def infer_version(request: Request, name: str, version: str) -> Response:
     """Read crops: as JSON numbers, nested or flat, or as binary tensors."""
     return await _read_crops(request, _engine(request, name, version))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import html
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from mien.card import ModelCard
+from mien.card import Calibration
+from mien.faces import smallest_face_of
 from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
 from mien.service.deps import check_key, services_of
-from mien.service.errors import ServiceError
+from mien.service.engine import Engine
+from mien.service.errors import ServiceError, error_response
 from mien.service.notice import NOTICE
+from mien.templates import render
 
-__all__ = ["RUNTIME_FILES", "CachedFiles", "local", "router", "static_folder"]
+__all__ = ["RUNTIME_FILES", "CachedFiles", "install", "local", "router", "static_folder"]
 
 #: What ``make web-assets`` puts into ``static/vendor``: the browser's ONNX Runtime.
 RUNTIME_FILES = (
@@ -58,6 +62,15 @@ _DOCS_HEADERS = {
     )
 }
 
+# The measures of the model card that its page shows, as a person calls them.
+_MEASURES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "top2_accuracy": "Top-2 accuracy",
+    "ece": "Calibration error",
+    "set_coverage": "Sets with the true label",
+}
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -88,23 +101,71 @@ def static_folder() -> Path:
     return Path(str(resources.files("mien.service") / "static"))
 
 
-@router.get("/")
+#: Photos to try the page with: an astronaut's portrait by NASA, and two made from it by
+#: ``tools/make_samples.py``.
+_SAMPLES = {
+    "portrait": Path(str(resources.files("mien") / "assets" / "astronaut.jpg")),
+    "covered": static_folder() / "samples" / "covered.jpg",
+    "crowd": static_folder() / "samples" / "crowd.jpg",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Mount the pages' files, and answer a browser's mistyped address with a page."""
+    view = resources.files("mien") / "assets" / "view"
+    app.mount("/static/view", CachedFiles(directory=str(view)))
+    app.mount("/static", CachedFiles(directory=str(static_folder())))
+    app.add_exception_handler(404, _on_not_found)  # type: ignore[arg-type]
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
 async def live_page(request: Request) -> Response:
-    """The live page: frames go to this service over ``/ws``."""
+    """The live page: images go to this service, those of a camera over ``/ws``."""
     return _page(request, "socket", _PAGE_HEADERS)
 
 
-@local.get("")
+@local.api_route("", methods=["GET", "HEAD"])
 async def local_page(request: Request) -> Response:
-    """The same page with both networks in the browser: no frame leaves the device."""
+    """The same page with both networks in the browser: no image leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
 
 
-@router.get("/docs")
-async def docs() -> Response:
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs(request: Request) -> Response:
     """Swagger UI from a package, not from a CDN."""
-    text = (static_folder() / "docs.html").read_text(encoding="utf-8")
-    return HTMLResponse(text, headers=_DOCS_HEADERS)
+    return _html(request, "docs", "/docs", _DOCS_HEADERS)
+
+
+@router.api_route("/model", methods=["GET", "HEAD"])
+async def model_page(request: Request) -> Response:
+    """The model card for people."""
+    predictor = services_of(request).running_engine().predictor
+    card = predictor.card
+    sections = {
+        "For": card.intended_use,
+        "Not for": card.prohibited_use,
+        "Data": card.data,
+        "Size": f"{card.parameters:,} parameters" if card.parameters else "",
+        "Licence": card.licence,
+    }
+    known = [name for name in _MEASURES if any(name in row for row in card.metrics.values())]
+    measures = {name: _MEASURES[name] for name in known}
+    values = {
+        "card": card,
+        "labels": predictor.labels,
+        "sections": sections.items(),
+        "measures": measures,
+    }
+    return _html(request, "model", "/model", _PAGE_HEADERS, **values)
+
+
+@router.get("/samples/{name}.jpg")
+async def sample(name: str) -> Response:
+    """A photo to try the page with; all are made from one in the public domain."""
+    path = _SAMPLES.get(name)
+    if path is None:
+        raise ServiceError("not_found", f"expected one of {', '.join(_SAMPLES)}, got another name")
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 @local.get("/settings.json")
@@ -134,7 +195,7 @@ async def local_model(request: Request) -> Response:
         await check_key(request)
     path = _model_path(request)
     if path is None:
-        raise ServiceError("not_found", "the model here is none that a browser can run")
+        raise ServiceError("not_found", "this model is not one that a browser can run")
     return _weights(path)
 
 
@@ -148,21 +209,54 @@ def _model_path(request: Request) -> Path | None:
     return path if path.suffix == ".onnx" and path.is_file() else None
 
 
+def _model_name(request: Request) -> str:
+    engine = services_of(request).engine
+    return f"{engine.card.name} {engine.card.version}".strip() if engine else "loading"
+
+
 def _page(request: Request, mode: str, headers: dict[str, str]) -> Response:
     services = services_of(request)
-    card = services.engine.card if services.engine else ModelCard(name="", version="")
+    predictor = services.engine.predictor if services.engine else None
+    calibration = predictor.calibration if predictor else Calibration()
     settings = {
         "mode": mode,
-        "labels": colors_of(card.labels),
+        "labels": colors_of(predictor.labels if predictor else ()),
         "needsKey": services.access.needs_key,
-        "frameBytes": services.settings.socket_bytes,
+        "imageBytes": services.settings.image_bytes,
+        "coverage": calibration.coverage,
+        "abstainBelow": calibration.abstain_below,
+        "smallestFace": _smallest_face(services.engine),
     }
-    text = (static_folder() / "index.html").read_text(encoding="utf-8")
-    notice = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in NOTICE)
-    model = f"{card.name} {card.version}".strip() or "loading"
-    text = text.replace("<!-- notice -->", notice)
-    text = text.replace("<!-- model -->", html.escape(model))
-    text = text.replace("<!-- settings -->", json.dumps(settings).replace("<", "\\u003c"))
-    return HTMLResponse(
-        text.replace("data-mode=", f'data-mode="{mode}" data-was='), headers=headers
+    here = "/local" if mode == "local" else "/"
+    content = json.dumps(settings).replace("<", "\\u003c")
+    return _html(request, "live", here, headers, settings=content)
+
+
+def _html(
+    request: Request, name: str, here: str, headers: Mapping[str, str], **values: Any
+) -> HTMLResponse:
+    """Return ``templates/NAME.html``; ``here`` is the path that the navigation marks."""
+    text = render(
+        "mien.service",
+        f"templates/{name}.html",
+        here=here,
+        model=_model_name(request),
+        notice=NOTICE,
+        **values,
     )
+    return HTMLResponse(text, headers=dict(headers))
+
+
+def _smallest_face(engine: Engine | None) -> dict[str, float] | None:
+    smallest = smallest_face_of(engine.predictor.detector) if engine else None
+    return smallest._asdict() if smallest else None
+
+
+async def _on_not_found(request: Request, error: HTTPException) -> Response:
+    """Answer a person with a page, a program with the one shape of an error."""
+    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
+        page = _html(request, "not_found", "", _PAGE_HEADERS)
+        page.status_code = 404
+        return page
+    content = {"code": "not_found", "message": str(error.detail)}
+    return error_response(request.scope, 404, content, error.headers)

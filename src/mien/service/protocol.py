@@ -99,7 +99,8 @@ class HttpConnection(HttpToolsProtocol):
             end = start + _SLICE_BYTES if self._in_head else len(data)
             self._feed(data[start:end])
             start = end
-        if start < len(data) and not self._upgraded and wire.lingers:
+        phase: Phase = wire.phase  # what was fed may have changed it
+        if phase is Phase.LINGER and start < len(data):
             self._discard(data[start:])
 
     def _feed(self, piece: bytes) -> None:

@@ -87,7 +87,7 @@ _EXPLAIN = Query(
     "/predict",
     tags=["read"],
     operation_id="predict",
-    summary="Read every face of one image",
+    summary="Read every face of one image.",
     response_model=PredictAnswer,
     responses={
         200: {
@@ -196,7 +196,7 @@ async def _answer(
     "/predict_batch",
     tags=["read"],
     operation_id="predict_batch",
-    summary="Read many images",
+    summary="Read many images in one request.",
     response_model=BatchAnswer,
     responses=answers(400, 408, 413, 415, 422, 504),
     openapi_extra={"requestBody": _PICTURES},
@@ -261,6 +261,7 @@ async def _read_all(services: Services, engine: Engine, files: list[bytes]) -> l
     "/model_info",
     tags=["model"],
     operation_id="model_info",
+    summary="Return the model card and what to know before using the model on people.",
     response_model=ModelInfo,
     responses=answers(),
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -77,8 +77,8 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        wanted: dict[int, Any] = {signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}
-        handlers: dict[int, Any] = {**wanted, **_hang_up(_refuse_hang_up)}
+        wanted = {signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}
+        handlers: dict[Any, Any] = {**wanted, **_hang_up(_refuse_hang_up)}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
@@ -197,7 +197,7 @@ def make_server(
         server_header=False,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
-        ws=cast(Any, partial(SocketConnection, open_connections=services.open_connections)),
+        ws=partial(SocketConnection, open_connections=services.open_connections),  # type: ignore[arg-type]
         # larger frames are refused by the conversation, which closes in good order, so that
         # the client sees why; only what is far larger is cut off while it arrives
         ws_max_size=8 * settings.socket_bytes,
@@ -207,14 +207,11 @@ def make_server(
         proxy_headers=settings.proxy_headers,
         # who connects to a Unix socket has no address, and is a proxy
         forwarded_allow_ips="*" if settings.unix_socket else settings.trusted_proxies,
-        http=cast(
-            Any,  # uvicorn calls what it types as a class
-            partial(
-                HttpConnection,
-                settings=settings,
-                open_connections=services.open_connections,
-                trusted=Proxies(settings.trusted_proxies if settings.proxy_headers else ""),
-            ),
+        http=partial(  # type: ignore[arg-type]
+            HttpConnection,
+            settings=settings,
+            open_connections=services.open_connections,
+            trusted=Proxies(settings.trusted_proxies if settings.proxy_headers else ""),
         ),
         backlog=min(settings.connections, 2048),
     )

@@ -15,6 +15,20 @@ __all__ = [
 ]
 
 
+# The portrait that ships, as the documentation shows an answer.
+_PROBABILITIES = {
+    "angry": 0.0009,
+    "disgust": 0.0008,
+    "fear": 0.0021,
+    "happy": 0.9655,
+    "neutral": 0.0203,
+    "sad": 0.0022,
+    "surprise": 0.0082,
+}
+_LANDMARKS = [(206.4, 101.8), (247.0, 105.4), (224.7, 124.1), (206.7, 142.2), (240.8, 145.1)]
+_LABELS = list(_PROBABILITIES)
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
@@ -22,16 +36,16 @@ class _Shape(BaseModel):
 class BoxShape(_Shape):
     """In pixels of the upright picture, unless it says otherwise; may reach outside it."""
 
-    x: int
-    y: int
-    w: int
-    h: int
+    x: int = Field(examples=[184])
+    y: int = Field(examples=[63])
+    w: int = Field(examples=[84])
+    h: int = Field(examples=[111])
 
 
 class ExplanationShape(_Shape):
     """What the probability of one label rests on, by hiding the crop bit by bit."""
 
-    label: str = Field(description="the emotion that is explained: the most probable one")
+    label: str = Field(description="the expression that is explained: the most probable one")
     probability: float = Field(description="of the label")
     map: list[list[float]] = Field(
         description="rows of the crop, of as many places: by how much the probability falls on "
@@ -49,32 +63,42 @@ class FaceShape(_Shape):
     """One face and what it was read as."""
 
     box: BoxShape
-    score: float = Field(description="of the detector, 0 to 1")
+    score: float = Field(description="of the detector, 0 to 1", examples=[0.98])
     landmarks: list[tuple[float, float]] = Field(
-        description="right eye, left eye, nose tip, right and left mouth corner"
+        description="right eye, left eye, nose tip, right and left mouth corner",
+        examples=[_LANDMARKS],
     )
-    emotion: str = Field(description="the most probable label")
-    confidence: float = Field(description="its probability")
-    probabilities: dict[str, float] = Field(description="by label, sum 1")
-    set: list[str] = Field(description="labels that hold the true one as the card promises")
-    uncertain: bool = Field(description="the model would rather not name a single emotion")
-    identity: int | None = Field(None, description="in video only")
+    emotion: str = Field(description="the most probable label", examples=["happy"])
+    confidence: float = Field(description="its probability", examples=[0.9655])
+    probabilities: dict[str, float] = Field(
+        description="by label, sum 1", examples=[_PROBABILITIES]
+    )
+    set: list[str] = Field(
+        description="labels that hold the true one as the card promises", examples=[["happy"]]
+    )
+    uncertain: bool = Field(
+        description="the model would rather not name a single expression", examples=[False]
+    )
+    identity: int | None = Field(None, description="in video only", examples=[None])
 
 
 class ModelShape(_Shape):
     """Which model read."""
 
-    name: str
-    version: str
+    name: str = Field(examples=["glance"])
+    version: str = Field(examples=["0.1.0"])
 
 
 class PictureAnswer(_Shape):
     """All faces of one picture, surest first."""
 
-    width: int = Field(description="of the upright picture, in pixels")
-    height: int
+    width: int = Field(description="of the upright picture, in pixels", examples=[512])
+    height: int = Field(examples=[512])
     faces: list[FaceShape]
-    timings_ms: dict[str, float] = Field(description="decode, detect, classify, total; explain")
+    timings_ms: dict[str, float] = Field(
+        description="decode, detect, classify, total; explain",
+        examples=[{"decode": 3.1, "detect": 18.4, "classify": 6.2, "total": 28.0}],
+    )
 
 
 class ExplainedFace(FaceShape):
@@ -114,7 +138,7 @@ class BatchAnswer(_Shape):
     request_id: str
     model: ModelShape
     results: list[PictureAnswer | FailedItem]
-    timings_ms: dict[str, float]
+    timings_ms: dict[str, float] = Field(description="total", examples=[{"total": 61.5}])
 
 
 class ErrorBody(_Shape):
@@ -136,15 +160,23 @@ class ModelInfo(_Shape):
 
     name: str
     version: str
-    labels: list[str]
-    heads: dict[str, list[str]] = Field(description="labels by head")
-    head: str = Field(description="the one that readings come from")
-    input: dict[str, Any]
+    labels: list[str] = Field(examples=[_LABELS])
+    heads: dict[str, list[str]] = Field(
+        description="labels by head", examples=[{"emotion": _LABELS}]
+    )
+    head: str = Field(description="the one that readings come from", examples=["emotion"])
+    input: dict[str, Any] = Field(
+        examples=[{"shape": ["N", 48, 48, 1], "dtype": "uint8", "content": "grey, 0-255"}]
+    )
     parameters: int
     multiply_adds: int
-    confidence: dict[str, Any]
-    geometry: dict[str, float]
-    metrics: dict[str, dict[str, float]] = Field(description="by split; fractions")
+    confidence: dict[str, Any] = Field(
+        examples=[{"temperature": 1.2, "coverage": 0.9, "abstain_below": 0.45}]
+    )
+    geometry: dict[str, float] = Field(examples=[{"scale": 1.1, "shift_y": -0.02}])
+    metrics: dict[str, dict[str, float]] = Field(
+        description="by split; fractions", examples=[{"PublicTest": {"accuracy": 0.7}}]
+    )
     protocol: str = Field(description="how the metrics were measured")
     data: str
     licence: str

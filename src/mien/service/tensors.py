@@ -55,7 +55,7 @@ async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.floating]]
     answers = await engine.classify(stretched)
     return {
         "logits": answers[engine.predictor.head],
-        "probabilities": engine.predictor.probabilities(answers),
+        "probabilities": engine.predictor.probabilities(answers).astype(np.float32),
     }
 
 

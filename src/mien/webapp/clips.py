@@ -22,14 +22,14 @@ from mien.video import (
     open_source,
     run,
 )
-from mien.video.story import Person, Story, most_seen
+from mien.video.story import Person, Story, story_to_dict
 from mien.video.timeline import timeline_html
 from mien.webapp.jobs import JobState
+from mien.wire import to_json
 
 __all__ = ["ClipResult", "read_clip"]
 
 _LIMITS = VideoLimits(max_pixels=4096 * 2304, max_duration_s=3600)
-_MOST_PEOPLE = 8  # strips on the page; the timeline to download has more
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,24 @@ class ClipResult:
         name: as it was handed in.
         folder: holds ``annotated.mp4``, ``readings.csv``, ``readings.jsonl`` and
             ``timeline.html``; deleted when nobody holds the result any more.
-        people: who was in it, those seen longest.
+        people: everybody in the video, by number.
     """
 
     name: str
     folder: Path
     outcome: Outcome
     people: tuple[Person, ...]
+
+    def summary(self) -> str:
+        """Return everybody's fractions of time and episodes, as JSON."""
+        content = story_to_dict(
+            self.people,
+            video=self.name,
+            duration_s=self.outcome.duration_s,
+            frames=self.outcome.frames,
+            complete=self.outcome.complete,
+        )
+        return to_json(content, indent=2) + "\n"
 
     @property
     def video(self) -> Path:
@@ -85,10 +96,11 @@ def _run(
 ) -> tuple[Outcome, tuple[Person, ...]]:
     source = open_source(str(path), limits=_LIMITS)
     state.report(0, source.info.frames or 0)
-    story = Story(predictor.labels)
+    labels = predictor.labels
+    story = Story(labels, frame_s=1 / (source.info.fps or 25))
     outputs: list[Output] = [
         VideoWriter(path.with_name("annotated.mp4"), source),
-        CsvTable(path.with_name("readings.csv"), predictor.labels),
+        CsvTable(path.with_name("readings.csv"), labels),
         JsonLines(path.with_name("readings.jsonl")),
     ]
 
@@ -100,4 +112,4 @@ def _run(
     people = story.people(min_seen_s=0.0)
     page = timeline_html(people, (0.0, max(outcome.duration_s, 0.1)), name)
     path.with_name("timeline.html").write_text(page, encoding="utf-8")
-    return outcome, most_seen(people, _MOST_PEOPLE)
+    return outcome, people

@@ -11,7 +11,6 @@ from mien.errors import BrokenImage, ImageError, MienError
 from mien.images import WEB_FORMATS, ImageLimits
 from mien.predictor import Predictor
 from mien.video.tracking import Tracker
-from mien.webapp.markup import headline
 from mien.wire import reading_to_dict
 
 __all__ = ["FRAME_LIMITS", "answer_frame"]
@@ -33,7 +32,7 @@ def answer_frame(
 
     Returns:
         The frame's ``id`` with ``width``, ``height`` and ``faces``, each as in
-        :mod:`mien.wire` and with its ``headline``; or with ``error``, in words.
+        :mod:`mien.wire`; or with ``error``, in words.
     """
     try:
         result = predictor.predict(_bytes_of(frame.get("jpeg")), limits=FRAME_LIMITS)
@@ -45,9 +44,7 @@ def answer_frame(
         "id": frame.get("id"),
         "width": width,
         "height": height,
-        "faces": [
-            {**reading_to_dict(reading), "headline": headline(reading)} for reading in readings
-        ],
+        "faces": [reading_to_dict(reading) for reading in readings],
     }
 
 
@@ -57,4 +54,4 @@ def _bytes_of(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BrokenImage("the frame is no base64 text: reload the page") from None
+        raise BrokenImage("the frame is not base64 text: reload the page") from None

@@ -1,6 +1,6 @@
 """Bars, tables and diagrams as HTML: plain text in, markup out, every text escaped.
 
-Colours of text and lines follow the page's theme (``currentColor``); those of emotions are
+Colours of text and lines follow the page's theme (``currentColor``); those of expressions are
 :data:`mien.palette.EXPRESSION_COLORS`. Classes are styled in ``static/style.css``.
 """
 
@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from mien.palette import colors_of
-from mien.text import percent
-from mien.types import EMOTIONS, Reading
+from mien.text import clock, duration, percent
 
 __all__ = [
-    "bars",
+    "TimelineRow",
     "class_table",
     "confusion_table",
+    "data_uri",
     "distribution",
     "empty_state",
-    "face_card",
     "fields",
-    "headline",
     "reliability_plot",
     "sentence",
     "swatches",
+    "time_shares",
     "timeline",
 ]
+
+
+def data_uri(jpeg: bytes) -> str:
+    """Return a JPEG as what an image's ``src`` may be."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def sentence(message: str) -> str:
@@ -35,55 +40,6 @@ def sentence(message: str) -> str:
     first = message.split(" ", 1)[0]
     start = message[:1].upper() if first.isalpha() else message[:1]
     return start + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
-
-
-def headline(reading: Reading) -> str:
-    """Return what the face shows, in words: an emotion, or a question if it is uncertain."""
-    if not reading.uncertain:
-        return f"{reading.top.capitalize()}, {percent(reading.confidence)}"
-    likely = reading.set[:2] or (reading.top,)
-    return " or ".join(likely).capitalize() + "?"
-
-
-def face_card(
-    reading: Reading, coverage: float, thumb_uri: str = "", why: tuple[str, str] | None = None
-) -> str:
-    """Return one face: its picture, what it shows, how sure that is, and all probabilities.
-
-    Args:
-        coverage: the probability with which the card says that a set holds the true label.
-        thumb_uri: a data URI; no picture if empty.
-        why: the face under its heatmap, as a data URI, and what the reading rests on, in words.
-    """
-    likely = ", ".join(reading.set) or reading.top
-    sure = (
-        f"Not sure enough to name one. At {percent(coverage)} confidence it is one of: {likely}."
-        if reading.uncertain
-        else f"At {percent(coverage)} confidence: {likely}."
-    )
-    picture = f'<img src="{escape(thumb_uri)}" alt="" width="64" height="64">' if thumb_uri else ""
-    shares = dict(zip(reading.labels, reading.probabilities, strict=True))
-    kind = "mien-face mien-unsure" if reading.uncertain else "mien-face"
-    reason = _why(*why) if why else ""
-    return (
-        f'<section class="{kind}" style="--emotion:{colors_of(reading.labels)[reading.top]}">'
-        f'<header>{picture}<div><p class="mien-top">{escape(headline(reading))}</p>'
-        f'<p class="mien-soft">{escape(sure)}</p></div></header>{bars(shares)}{reason}</section>'
-    )
-
-
-def _why(tile_uri: str, words: str) -> str:
-    return (
-        f'<figure class="mien-why"><img src="{escape(tile_uri)}" alt="" width="128" height="128">'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )
-
-
-def bars(shares: Mapping[str, float]) -> str:
-    """Return a bar for each label, most probable first."""
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    rows = [(label, share, percent(share)) for label, share in ordered]
-    return _bar_list(rows, colors_of(shares))
 
 
 def distribution(counts: Mapping[str, int]) -> str:
@@ -108,7 +64,7 @@ def _bar_list(rows: Sequence[tuple[str, float, str]], colors: Mapping[str, str])
 
 
 def swatches(labels: Sequence[str]) -> str:
-    """Return the legend of the emotions' colours."""
+    """Return the legend of the expressions' colours."""
     items = "".join(
         f'<li><span style="background:{color}"></span>{escape(label)}</li>'
         for label, color in colors_of(labels).items()
@@ -145,7 +101,7 @@ def class_table(rows: Sequence[Mapping[str, float | str]]) -> str:
     return f'<table class="mien-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-_CLASS_HEAD = ("Emotion", "Precision", "Recall", "F1", "Faces")
+_CLASS_HEAD = ("Expression", "Precision", "Recall", "F1", "Faces")
 
 
 def confusion_table(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
@@ -169,11 +125,12 @@ def confusion_table(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -
 
 
 def reliability_plot(
-    confidence: Sequence[float], accuracy: Sequence[float], weight: Sequence[float]
+    confidence: Sequence[float], accuracy: Sequence[float], weight: Sequence[float], faces: int
 ) -> str:
-    """Return accuracy against confidence; a dot's area is its part of the faces.
+    """Return accuracy against confidence; a dot's area is its fraction of the faces.
 
-    It is a picture by a data URI, as the page takes drawings out of markup, and has colours
+    A bin with fewer than 20 faces is an empty dot, and the line leaves it out: its accuracy is
+    chance. It is a picture by a data URI, as the page takes drawings out of markup, and has colours
     that show on light and dark, since it cannot see the page's theme.
     """
     side, edge = 300, 34
@@ -185,11 +142,13 @@ def reliability_plot(
     def y(share: float) -> float:
         return side - edge - share * span
 
-    most = max(weight, default=1.0)
-    line = " ".join(f"{x(c):.1f},{y(a):.1f}" for c, a in zip(confidence, accuracy, strict=True))
+    most, few = max(weight, default=1.0), ' class="few"'
+    bins = list(zip(confidence, accuracy, weight, strict=True))
+    line = " ".join(f"{x(c):.1f},{y(a):.1f}" for c, a, w in bins if w * faces >= _FEWEST_FACES)
     dots = "".join(
-        f'<circle cx="{x(c):.1f}" cy="{y(a):.1f}" r="{2.5 + 6 * (w / most) ** 0.5:.1f}"/>'
-        for c, a, w in zip(confidence, accuracy, weight, strict=True)
+        f'<circle{"" if w * faces >= _FEWEST_FACES else few} cx="{x(c):.1f}" cy="{y(a):.1f}" '
+        f'r="{2.5 + 6 * (w / most) ** 0.5:.1f}"/>'
+        for c, a, w in bins
     )
     ticks = "".join(
         f'<text x="{x(t):.0f}" y="{side - edge + 16}" text-anchor="middle">{t:.0%}</text>'
@@ -212,10 +171,13 @@ def reliability_plot(
     )
 
 
+_FEWEST_FACES = 20  # with fewer, a bin's accuracy is off by 10 points and more by chance
+
 _PLOT_STYLE = (
     "text{font:11px sans-serif;fill:#7d7d78}line{stroke:#7d7d78;opacity:.3}"
     ".perfect{stroke-dasharray:5 5;opacity:1}"
     "polyline{fill:none;stroke:#2d8fd0;stroke-width:2}circle{fill:#2d8fd0}"
+    ".few{fill:none;stroke:#2d8fd0;stroke-dasharray:2 2}"
 )
 
 
@@ -223,42 +185,83 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode("ascii")
 
 
-def timeline(
-    rows: Sequence[tuple[str, Sequence[tuple[float, float, str, bool]]]],
-    duration_s: float,
-    labels: Sequence[str] = EMOTIONS,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One person of a video.
+
+    Attributes:
+        name: such as "Person 3".
+        words: what was seen of them, in short.
+        spans: start and end in seconds, label, whether it is uncertain.
+        thumb_uri: a data URI of the face; empty without one.
+    """
+
+    name: str
+    words: str
+    spans: Sequence[tuple[float, float, str, bool]]
+    thumb_uri: str = ""
+
+
+def timeline(rows: Sequence[TimelineRow], duration_s: float) -> str:
     """Return a strip for each person: what was shown when.
 
+    What has ``data-seek`` moves the video there when it is clicked, by ``static/seek.js``.
+
     Args:
-        rows: a name, and spans: start and end in seconds, label, whether it is uncertain.
         duration_s: what the whole width stands for.
         labels: of the model, whose colors the spans have.
     """
     whole = max(duration_s, 1e-9)
-    colors = colors_of(labels)
-    body = "".join(
-        f'<li><span class="mien-name">{escape(name)}</span><span class="mien-strip">'
-        + "".join(_span(*span, whole, colors[span[2]]) for span in spans)
-        + "</span></li>"
-        for name, spans in rows
+    colors = colors_of(label for row in rows for _, _, label, _ in row.spans)
+    body = "".join(_timeline_row(row, whole, colors) for row in rows)
+    marks = "".join(f"<span>{clock(duration_s * part / 4)}</span>" for part in range(5))
+    return (
+        '<div class="mien-timeline" tabindex="0" role="region" aria-label="People over time">'
+        f'<ul>{body}</ul></div><div class="mien-clock">{marks}</div>'
     )
-    marks = "".join(f"<span>{_clock(duration_s * part / 4)}</span>" for part in range(5))
-    return f'<div class="mien-timeline"><ul>{body}</ul><div class="mien-clock">{marks}</div></div>'
+
+
+def _timeline_row(row: TimelineRow, whole_s: float, colors: Mapping[str, str]) -> str:
+    first_s = row.spans[0][0] if row.spans else 0.0
+    thumb = (
+        f'<img src="{escape(row.thumb_uri)}" alt="" width="40" height="40">'
+        if row.thumb_uri
+        else ""
+    )
+    return (
+        f'<li><button type="button" data-seek="{first_s:.3f}" '
+        f'title="Go to {clock(first_s)}, where they are first seen">{thumb}'
+        f'<span><b class="mien-name">{escape(row.name)}</b>'
+        f'<span class="mien-soft">{escape(row.words)}</span></span></button>'
+        f'<span class="mien-strip" data-seek="0" data-length="{whole_s:.3f}">'
+        + "".join(_span(*span, whole_s, colors) for span in row.spans)
+        + "</span></li>"
+    )
+
+
+def time_shares(seen_s: float, shares: Mapping[str, float], uncertain: float) -> str:
+    """Return how long someone was seen, and which expressions led for how much of it."""
+    parts = [
+        f"{label} {percent(share)}"
+        for label, share in sorted(shares.items(), key=lambda item: -item[1])[:2]
+        if share > 0
+    ]
+    if uncertain >= 0.005:
+        parts.append(f"uncertain {percent(uncertain)}")
+    return f"{duration(seen_s)}: " + ", ".join(parts) if parts else duration(seen_s)
 
 
 def _span(
-    start_s: float, end_s: float, label: str, uncertain: bool, whole_s: float, color: str
+    start_s: float,
+    end_s: float,
+    label: str,
+    uncertain: bool,
+    whole_s: float,
+    colors: Mapping[str, str],
 ) -> str:
-    words = f"{_clock(start_s)} to {_clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
+    words = f"{clock(start_s)} to {clock(end_s)}: {label}" + (", uncertain" if uncertain else "")
     kind = ' class="mien-faint"' if uncertain else ""
     return (
         f'<i{kind} style="left:{start_s / whole_s:.3%};width:{(end_s - start_s) / whole_s:.3%};'
-        f'background:{color}" title="{escape(words)}"></i>'
+        f'background:{colors[label]}" title="{escape(words)}"></i>'
     )
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -19,6 +19,7 @@ OPTIONS: dict[str, _Value] = {
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": False,
     "browser.gatherUsageStats": False,
+    "logger.hideWelcomeMessage": True,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "runner.magicEnabled": False,

@@ -25,11 +25,13 @@ class Reasons:
 
     Attributes:
         annotated: a JPEG of the picture with heatmaps over those faces; empty if there is none.
+        ground: the same without boxes and labels.
         tiles: a JPEG of each face under its heatmap.
         words: what each rests on, as a sentence.
     """
 
     annotated: bytes = b""
+    ground: bytes = b""
     tiles: tuple[bytes, ...] = ()
     words: tuple[str, ...] = ()
 
@@ -44,9 +46,10 @@ def explain_picture(result: PictureResult, predictor: Predictor) -> Reasons:
     photo = decode(result.kept.photo)
     shown = shown_on(photo, result.readings, result.size_hw)
     faces = [reading.face for reading in shown[:MOST_FACES]]
-    picture = annotate(lay_over(photo, faces, explanations, framer), shown)
+    ground = lay_over(photo, faces, explanations, framer)
     return Reasons(
-        encode(picture, quality=JPEG_QUALITY),
+        encode(annotate(ground, shown), quality=JPEG_QUALITY),
+        encode(ground, quality=JPEG_QUALITY),
         tuple(
             encode(tile(crop, why, _TILE_PX)) for crop, why in zip(crops, explanations, strict=True)
         ),

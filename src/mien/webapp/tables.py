@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mien.types import EMOTIONS
+from mien.webapp.markup import data_uri, sentence
 from mien.webapp.pictures import PictureResult
 from mien.wire import (
     csv_fields,
@@ -20,7 +21,7 @@ from mien.wire import (
     to_json,
 )
 
-__all__ = ["annotated_zip", "counts", "overview", "results_csv", "results_json"]
+__all__ = ["OVERVIEW_COLUMNS", "annotated_zip", "counts", "overview", "results_csv", "results_json"]
 
 
 def results_csv(results: Iterable[PictureResult], labels: Sequence[str] = EMOTIONS) -> str:
@@ -57,23 +58,30 @@ def counts(results: Iterable[PictureResult], labels: Sequence[str] = EMOTIONS) -
     return {label: found[label] for label in labels}
 
 
+#: The columns of :func:`overview`; what is wrong comes before what is long.
+OVERVIEW_COLUMNS = ("face", "image", "expression", "confidence", "note", "likely")
+
+
 def overview(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
-    """Return the rows of the table on the page: one a face, or one for a picture without."""
+    """Return the rows of the table on the page: one a face, or one for an image without.
+
+    ``face`` is a data URI of its thumbnail.
+    """
     rows: list[dict[str, Any]] = []
     for each in results:
         if not each.readings:
-            note = "no face found" if each.error is None else str(each.error)
-            rows.append(_row(each.name, note=note))
+            note = "no face found" if each.error is None else sentence(str(each.error))
+            rows.append({"image": each.name, "note": note})
         rows += [
-            _row(
-                each.name,
-                face=str(number),
-                emotion=reading.top,
-                confidence=reading.confidence,
-                likely=", ".join(reading.set),
-                note="uncertain" if reading.uncertain else "",
-            )
-            for number, reading in enumerate(each.readings, 1)
+            {
+                "face": data_uri(thumb),
+                "image": each.name,
+                "expression": reading.top.capitalize(),
+                "confidence": reading.confidence,
+                "note": "uncertain" if reading.uncertain else "",
+                "likely": ", ".join(reading.set),
+            }
+            for reading, thumb in zip(each.readings, each.thumbs, strict=True)
         ]
     return rows
 
@@ -89,25 +97,6 @@ def annotated_zip(results: Iterable[PictureResult]) -> bytes:
                 taken.add(name)
                 archive.writestr(name, each.annotated)
     return buffer.getvalue()
-
-
-def _row(
-    image: str,
-    *,
-    face: str = "",
-    emotion: str = "",
-    confidence: float | None = None,
-    likely: str = "",
-    note: str = "",
-) -> dict[str, Any]:
-    return {
-        "image": image,
-        "face": face,
-        "emotion": emotion,
-        "confidence": confidence,
-        "likely": likely,
-        "note": note,
-    }
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -3,4 +3,5 @@ SwaggerUIBundle({
   dom_id: "#swagger-ui",
   deepLinking: true,
   presets: [SwaggerUIBundle.presets.apis],
+  defaultModelsExpandDepth: 0,
 });

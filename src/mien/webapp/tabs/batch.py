@@ -5,16 +5,25 @@ from __future__ import annotations
 import io
 
 import streamlit as st
+from pandas import DataFrame
 
 from mien.errors import InputError
 from mien.images import IMAGE_ENDINGS
+from mien.palette import colors_of, ink_on
 from mien.predictor import Predictor
 from mien.webapp.archives import ArchiveLimits
 from mien.webapp.batches import collect, read_all
 from mien.webapp.jobs import Job
 from mien.webapp.markup import distribution, empty_state, sentence
 from mien.webapp.pictures import PictureResult
-from mien.webapp.tables import annotated_zip, counts, overview, results_csv, results_json
+from mien.webapp.tables import (
+    OVERVIEW_COLUMNS,
+    annotated_zip,
+    counts,
+    overview,
+    results_csv,
+    results_json,
+)
 from mien.webapp.tabs.progress import follow
 
 __all__ = ["show"]
@@ -22,6 +31,7 @@ __all__ = ["show"]
 _JOB, _RESULTS, _ERROR, _SKIPPED, _ZIP = (
     f"mien_batch_{name}" for name in ("job", "results", "error", "skipped", "zip")
 )
+_NO_IMAGE = "there is no image in it; mien reads JPEG, PNG, WebP, BMP, GIF and TIFF"
 _TYPES = sorted(ending.lstrip(".") for ending in {*IMAGE_ENDINGS, ".zip"})
 
 
@@ -34,7 +44,7 @@ def show(predictor: Predictor) -> None:
     if job is None:
         _take_files(predictor)
     else:
-        follow(job, "pictures", "mien_batch_stop")
+        follow(job, "photos", "mien_batch_stop")
         return
     if error := st.session_state.get(_ERROR):
         st.error(sentence(error))
@@ -45,15 +55,15 @@ def show(predictor: Predictor) -> None:
         st.html(
             empty_state(
                 "A folder's worth of faces",
-                f"Up to {most} pictures, loose or in a ZIP archive. You get a table, the "
-                "distribution of emotions, CSV and JSON, and every picture annotated.",
+                f"Up to {most} photos, loose or in a ZIP archive. You get a table, the "
+                "distribution of expressions, CSV and JSON, and every photo annotated.",
             )
         )
 
 
 def _take_files(predictor: Predictor) -> None:
     files = st.file_uploader(
-        "Drop pictures or a ZIP archive of them",
+        "Drop photos or a ZIP archive of them",
         type=_TYPES,
         accept_multiple_files=True,
         key="mien_batch_files",
@@ -67,7 +77,9 @@ def _take_files(predictor: Predictor) -> None:
             st.session_state[_ERROR] = str(error)
             return
         if not batch.pictures:
-            st.session_state[_ERROR] = "there is no picture in it: JPEG, PNG, WebP, BMP, GIF, TIFF"
+            st.session_state[_ERROR] = (
+                "there is no image in it; mien reads JPEG, PNG, WebP, BMP, GIF and TIFF"
+            )
             return
         st.session_state[_SKIPPED] = batch.skipped
         st.session_state[_JOB] = Job(read_all(batch, predictor), len(batch.pictures))
@@ -86,7 +98,7 @@ def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
     faces = [reading for each in results for reading in each.readings]
     failed = sum(each.error is not None for each in results)
     figures = st.columns(4)
-    figures[0].metric("Pictures", len(results))
+    figures[0].metric("Photos", len(results))
     figures[1].metric("Faces", len(faces))
     figures[2].metric("Uncertain", sum(reading.uncertain for reading in faces))
     figures[3].metric("Not readable", failed)
@@ -94,27 +106,35 @@ def _show_results(results: list[PictureResult], predictor: Predictor) -> None:
         st.caption(f"{skipped} other files in the archive were left out.")
     chart, table = st.columns([2, 3], gap="large")
     with chart:
-        st.markdown("##### Faces by emotion")
+        st.markdown("## Faces by expression")
         st.html(distribution(counts(results, labels)))
     with table:
-        st.markdown("##### Every face")
+        st.markdown("## Every face")
         _show_table(results, labels)
     _offer_downloads(results, labels)
 
 
 def _show_table(results: list[PictureResult], labels: tuple[str, ...]) -> None:
+    table = DataFrame(overview(results), columns=OVERVIEW_COLUMNS)
+    table["confidence"] *= 100
+    table = table.fillna({name: "" for name in OVERVIEW_COLUMNS if name != "confidence"})
+    plates = {
+        label: f"background-color: {color}; color: {ink_on(color)}"
+        for label, color in colors_of(labels).items()
+    }
     st.dataframe(
-        overview(results),
+        table.style.map(lambda label: plates.get(str(label).lower(), ""), subset=["expression"]),
         hide_index=True,
+        row_height=44,
         column_config={
-            "image": st.column_config.TextColumn("Picture", width="medium"),
-            "face": st.column_config.TextColumn("Face", width="small"),
-            "emotion": st.column_config.TextColumn("Emotion", width="small"),
+            "face": st.column_config.ImageColumn("Face", width=60),
+            "image": st.column_config.TextColumn("Photo", width="small"),
+            "expression": st.column_config.TextColumn("Expression", width=100),
             "confidence": st.column_config.ProgressColumn(
-                "Confidence", min_value=0, max_value=1, format="percent"
+                "Confidence", min_value=0, max_value=100, format="%d %%", width=120
             ),
-            "likely": st.column_config.TextColumn("Likely"),
-            "note": st.column_config.TextColumn("Note"),
+            "note": st.column_config.TextColumn("Note", width="medium"),
+            "likely": st.column_config.TextColumn("Prediction set"),
         },
     )
 
@@ -125,7 +145,7 @@ def _offer_downloads(results: list[PictureResult], labels: tuple[str, ...]) -> N
     files = (
         ("CSV", results_csv(results, labels), "mien-batch.csv", "text/csv"),
         ("JSON", results_json(results), "mien-batch.json", "application/json"),
-        ("Annotated pictures", st.session_state[_ZIP], "mien-annotated.zip", "application/zip"),
+        ("Annotated photos", st.session_state[_ZIP], "mien-annotated.zip", "application/zip"),
     )
     with st.container(horizontal=True):
         for label, data, name, mime in files:

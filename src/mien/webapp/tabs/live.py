@@ -7,14 +7,12 @@ would need a STUN server for anyone who is not on this machine.
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from importlib import resources
 
 import streamlit as st
 
-from mien.palette import colors_of
 from mien.predictor import Predictor
 from mien.video.tracking import Tracker, TrackingRules
+from mien.webapp.components import component, look_of
 from mien.webapp.frames import answer_frame
 from mien.webapp.markup import swatches
 
@@ -31,14 +29,10 @@ def show(predictor: Predictor) -> None:
 
 @st.fragment
 def _live(predictor: Predictor) -> None:
-    labels = predictor.labels
-    component = st.components.v2.component("mien_live", **_parts())  # type: ignore[arg-type]
-    component(
+    draw = component("live")
+    draw(
         key=_KEY,
-        data={
-            "colours": colors_of(labels),
-            "answer": st.session_state.get(_ANSWER),
-        },
+        data={**look_of(predictor), "answer": st.session_state.get(_ANSWER)},
         on_frame_change=lambda: _answer(predictor),
     )
 
@@ -53,12 +47,3 @@ def _answer(predictor: Predictor) -> None:
         tracker = Tracker(TrackingRules(predictor.calibration))
         st.session_state[_TRACKER] = tracker
     st.session_state[_ANSWER] = answer_frame(frame, predictor, tracker, time.monotonic())
-
-
-@lru_cache(maxsize=1)
-def _parts() -> dict[str, str]:
-    folder = resources.files("mien.webapp") / "static"
-    return {
-        kind: (folder / f"live.{kind}").read_text(encoding="utf-8")
-        for kind in ("html", "css", "js")
-    }

@@ -26,16 +26,16 @@ def show(card: ModelCard, model: Path | None) -> None:
     """Show the card, and the figures of the evaluation as far as they are recorded."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(f"#### {card.name} {card.version}")
+        st.markdown(f"## {card.name} {card.version}")
         st.html(fields(_facts(card)))
     with right:
-        st.markdown("#### Use")
+        st.markdown("## Use")
         st.success(f"**For:** {card.intended_use or INTENDED_USE}", icon=":material/check_circle:")
         st.error(f"**Not for:** {card.prohibited_use or PROHIBITED_USE}", icon=":material/block:")
     report = find_report(model) if model else None
     figures = headline_result(report, card.default_head) if report else None
     if card.metrics:
-        st.markdown("#### On test pictures")
+        st.markdown("## On test images")
         st.dataframe(split_rows(card), hide_index=True)
     if figures is not None:
         _show_figures(figures)
@@ -77,18 +77,19 @@ def _show_figures(figures: ClassFigures) -> None:
     st.caption(f"Below: {figures.split}, {figures.count:,} faces.")
     classes, matrix = st.columns(2, gap="large")
     with classes:
-        st.markdown("##### Each emotion")
+        st.markdown("### Each expression")
         st.html(class_table(figures.per_class))
     with matrix:
-        st.markdown("##### What is taken for what")
+        st.markdown("### What is taken for what")
         st.html(confusion_table(figures.labels, figures.confusion))
     if figures.reliability:
         plot, words = st.columns(2, gap="large", vertical_alignment="center")
         with plot:
-            st.markdown("##### Is it as sure as it should be?")
-            st.html(reliability_plot(*zip(*figures.reliability, strict=True)))
+            st.markdown("### Is it as sure as it should be?")
+            confidence, right, share = zip(*figures.reliability, strict=True)
+            st.html(reliability_plot(confidence, right, share, faces=figures.count))
         words.markdown(
             "Of the faces read with 70 % confidence, 70 % should be right: then the dots lie on "
             "the dashed line. Above it the model is too modest, below it too sure. A larger dot "
-            "stands for more faces."
+            "stands for more faces; an empty one for fewer than 20, too few to tell."
         )

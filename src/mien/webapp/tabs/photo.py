@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from importlib import resources
-from itertools import zip_longest
+from typing import Any
 
 import streamlit as st
 
+from mien.faces import smallest_face_of
 from mien.images import IMAGE_ENDINGS
 from mien.predictor import Predictor
-from mien.webapp.markup import empty_state, face_card, sentence
+from mien.webapp.components import component, look_of
+from mien.webapp.jobs import Job, JobState
+from mien.webapp.markup import data_uri, empty_state, sentence
 from mien.webapp.pictures import PictureResult, key_of, read_picture
 from mien.webapp.reasons import Reasons, explain_picture
 from mien.webapp.tables import results_csv, results_json
+from mien.webapp.tabs.progress import follow_each
+from mien.wire import reading_to_dict
 
 __all__ = ["show"]
 
 _ALBUM, _UPLOADS, _SHOTS = "mien_album", "mien_photo_uploads", "mien_photo_shots"
-_REASONS = "mien_photo_reasons"
+_REASONS, _JOB = "mien_photo_reasons", "mien_photo_job"
 _MOST_PHOTOS = 30
-_FACES_IN_SIGHT = 4
+_AT_ONCE_S = 0.4  # a photo or two are read within it, and no bar is worth showing
 _FILES, _CAMERA = "Files", "Camera"
 
 _WHY_HELP = (
-    "Each face is read again and again with one place hidden, and coloured by what that changes. "
-    "It tells what the model looks at, not whether it is right."
+    "Each face is read again with one place hidden at a time, and coloured by what that changes. "
+    "It shows what the model looks at, not whether it is right."
 )
 _WHY_LEGEND = (
-    ":red[**Red**]: what the reading rests on; with it hidden, the emotion is less likely. "
+    ":red[**Red**]: what the reading rests on; with it hidden, the expression is less likely. "
     ":blue[**Blue**]: what speaks against it. Full colour is the largest change in a face."
 )
 
@@ -52,8 +56,10 @@ def show(predictor: Predictor) -> None:
         _take_snapshot(album, predictor)
     else:
         _take_files(album, predictor)
+    _follow_reading()
     if not album:
-        _invite(album, predictor)
+        if _JOB not in st.session_state:
+            _invite(album, predictor)
         return
     _offer_downloads(album, predictor)
     why = st.toggle("Show why", key="mien_photo_why", help=_WHY_HELP)
@@ -75,7 +81,7 @@ def _take_files(album: _Album, predictor: Predictor) -> None:
         key=f"mien_photos_{uploads}",
     )
     if files:
-        _add(album, ((file.name, file.getvalue()) for file in files), len(files), predictor)
+        _add(album, [(file.name, file.getvalue()) for file in files], predictor)
         st.session_state[_UPLOADS] = uploads + 1
         st.rerun()
 
@@ -90,37 +96,70 @@ def _take_snapshot(album: _Album, predictor: Predictor) -> None:
     # a snapshot that was removed from the album is still in the box: it is not read again
     if key not in shots:
         shots[key] = f"Snapshot {len(shots) + 1}.jpg"
-        _add(album, [(shots[key], shot.getvalue())], 1, predictor)
+        _add(album, [(shots[key], shot.getvalue())], predictor)
 
 
 def _invite(album: _Album, predictor: Predictor) -> None:
     picture, words = st.columns([1, 2], gap="large", vertical_alignment="center")
     example = resources.files("mien") / "assets" / "astronaut.jpg"
-    picture.image(example.read_bytes(), width="stretch")
+    portrait = data_uri(example.read_bytes())
+    picture.html(f'<img class="mien-photo" src="{portrait}" alt="Portrait of a smiling astronaut">')
     words.html(
         empty_state(
             "What does a face show?",
-            "Drop one photo or several: every face is found, framed and read, with all seven "
-            "probabilities and how sure they are.",
+            "Drop one photo or several. Every face is found and read: a calibrated probability "
+            "for each expression, and “uncertain” where none is likely enough.",
         )
     )
-    if words.button("Try it with this picture", type="primary", icon=":material/play_arrow:"):
-        _add(album, [("astronaut.jpg", example.read_bytes())], 1, predictor)
+    if words.button("Try it with this photo", type="primary", icon=":material/play_arrow:"):
+        _add(album, [("astronaut.jpg", example.read_bytes())], predictor)
         st.rerun()
     words.caption("Eileen Collins, NASA: in the public domain.")
 
 
-def _add(
-    album: _Album, pictures: Iterable[tuple[str, bytes]], count: int, predictor: Predictor
-) -> None:
-    """Read what is not in the album yet; each is kept as soon as it is read."""
-    with st.spinner("Reading …" if count == 1 else f"Reading {count} pictures …"):
-        for name, data in pictures:
+def _add(album: _Album, photos: Sequence[tuple[str, bytes]], predictor: Predictor) -> None:
+    """Begin to read what is not in the album yet, after what is being read already."""
+    earlier: Job[None] | None = st.session_state.get(_JOB)
+    job = Job(_reading(album, photos, predictor, earlier), len(photos))
+    job.wait(_AT_ONCE_S)
+    st.session_state[_JOB] = job
+
+
+def _reading(
+    album: _Album,
+    photos: Sequence[tuple[str, bytes]],
+    predictor: Predictor,
+    earlier: Job[None] | None,
+) -> Callable[[JobState], None]:
+    """Return the work of a job: each photo is in the album as soon as it is read."""
+
+    def work(state: JobState) -> None:
+        if earlier is not None:
+            earlier.wait()
+        for number, (name, data) in enumerate(photos, 1):
+            if state.stop_wished:
+                break
             key = key_of(data)
             if key not in album:
                 album[key] = read_picture(name, data, predictor, keep=True)
-    while len(album) > _MOST_PHOTOS:
-        del album[next(iter(album))]
+            while len(album) > _MOST_PHOTOS:
+                del album[next(iter(album))]
+            state.report(number)
+
+    return work
+
+
+def _follow_reading() -> None:
+    job: Job[None] | None = st.session_state.get(_JOB)
+    if job is None:
+        return
+    if job.running:
+        follow_each(job, "photos", "mien_photo_stop")
+        return
+    del st.session_state[_JOB]
+    if job.error:
+        st.error(sentence(job.error))
+    if job.state.total > _MOST_PHOTOS:
         st.toast(f"Only the newest {_MOST_PHOTOS} photos are kept here; Batch takes more.")
 
 
@@ -180,12 +219,16 @@ def _show_photo(
         if result.error is not None:
             st.error(sentence(str(result.error)))
             return
-        picture, faces = st.columns([3, 2], gap="large")
-        annotated = reasons.annotated or result.annotated
-        picture.image(annotated, width="stretch")
-        picture.download_button(
-            "Annotated picture",
-            annotated,
+        if not result.readings:
+            st.html(_no_face(result, predictor))
+            return
+        draw = component("photo")
+        draw(key=f"mien_photo_{key}", data=_shown(result, predictor, reasons))
+        if 0 < len(reasons.tiles) < len(result.readings):
+            st.caption(f"The {len(reasons.tiles)} clearest faces are explained.")
+        st.download_button(
+            "Annotated photo",
+            reasons.annotated or result.annotated,
             f"{result.name.rsplit('.', 1)[0]}-mien.jpg",
             "image/jpeg",
             icon=":material/download:",
@@ -193,39 +236,33 @@ def _show_photo(
             type="tertiary",
             key=f"mien_annotated_{key}",
         )
-        with faces:
-            _show_faces(result, predictor, reasons)
 
 
-def _show_faces(result: PictureResult, predictor: Predictor, reasons: Reasons) -> None:
-    if not result.readings:
-        st.html(
-            empty_state(
-                "No face found",
-                "Faces are found from about 20 pixels on, if they look towards the camera.",
-            )
-        )
-        return
-    coverage = predictor.calibration.coverage
-    whys = [
-        (_data_uri(tile), words) for tile, words in zip(reasons.tiles, reasons.words, strict=True)
+def _shown(result: PictureResult, predictor: Predictor, reasons: Reasons) -> dict[str, Any]:
+    """Return what ``static/photo.js`` draws."""
+    height, width = result.size_hw
+    faces = [
+        {**reading_to_dict(reading), "identity": number}
+        for number, reading in enumerate(result.readings, 1)
     ]
-    cards = [
-        face_card(reading, coverage, _data_uri(thumb), why)
-        for reading, thumb, why in zip_longest(result.readings, result.thumbs, whys)
-    ]
-    if len(cards) > 1:
-        left_out = f"; the first {len(whys)} explained" if 0 < len(whys) < len(cards) else ""
-        st.caption(f"{len(cards)} faces, surest found first{left_out}")
-    for card in cards[:_FACES_IN_SIGHT]:
-        st.html(card)
-    if more := cards[_FACES_IN_SIGHT:]:
-        with st.expander(f"{len(more)} more faces"):
-            st.html("".join(more))
+    for face, tile, words in zip(faces, reasons.tiles, reasons.words, strict=False):
+        face["reason"] = {"image": data_uri(tile), "words": words}
+    plain = result.kept.photo if result.kept else result.annotated
+    return {
+        **look_of(predictor),
+        "name": result.name,
+        "image": data_uri(reasons.ground or plain),
+        "reading": {"width": width, "height": height, "faces": faces},
+    }
 
 
-def _data_uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+def _no_face(result: PictureResult, predictor: Predictor) -> str:
+    height, width = result.size_hw
+    words = "mien looks for faces that look towards the camera"
+    if smallest := smallest_face_of(predictor.detector):
+        least_px = max(smallest.px, smallest.fraction * min(height, width))
+        words += f", from about {least_px:.0f} pixels on in a photo of {width} × {height}"
+    return empty_state("No face found", f"{words}.")
 
 
 def _plain(name: str) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from mien.images import encode
 from mien.predictor import Predictor
 from mien.webapp.jobs import Job
-from mien.webapp.markup import empty_state, sentence, swatches, timeline
+from mien.webapp.markup import (
+    TimelineRow,
+    data_uri,
+    empty_state,
+    sentence,
+    swatches,
+    time_shares,
+    timeline,
+)
 from mien.webapp.tabs.progress import follow
 
 if TYPE_CHECKING:
+    from mien.video.story import Person
     from mien.webapp.clips import ClipResult
 
 __all__ = ["show"]
@@ -73,23 +84,36 @@ def _show_result(result: ClipResult, predictor: Predictor) -> None:
         st.warning(f"{outcome.damaged} damaged parts of the video were left out.")
     player, _ = st.columns([3, 1])  # a whole page of video leaves no room for its timeline
     player.video(str(result.video))
-    rows = [
-        (
-            f"Person {person.identity}",
-            [
-                (each.start_s, each.end_s, each.emotion, each.uncertain_share > 0.5)
-                for each in person.episodes
-            ],
+    if result.people:
+        rows = [_row(person) for person in result.people]
+        st.html(timeline(rows, outcome.duration_s) + swatches(predictor.labels))
+        _seek_on_click()
+        st.caption(
+            f"{len(rows)} {'person' if len(rows) == 1 else 'people'}: how long each was seen, and "
+            "which expressions led. Choose one to go there. Paler: uncertain."
         )
-        for person in result.people
-    ]
-    if rows:
-        st.html(timeline(rows, outcome.duration_s, predictor.labels) + swatches(predictor.labels))
-        if any(span[-1] for _, spans in rows for span in spans):
-            st.caption("Paler: not sure enough to name one.")
     else:
         st.html(empty_state("No face found", "Nobody in this video faces the camera."))
     _offer_downloads(result)
+
+
+def _row(person: Person) -> TimelineRow:
+    thumb = "" if person.thumbnail is None else data_uri(encode(person.thumbnail))
+    return TimelineRow(
+        f"Person {person.identity}",
+        time_shares(person.seen_s, person.shares, person.uncertain_share),
+        [
+            (each.start_s, each.end_s, each.emotion, each.uncertain_share > 0.5)
+            for each in person.episodes
+        ],
+        thumb,
+    )
+
+
+def _seek_on_click() -> None:
+    script = resources.files("mien.webapp") / "static" / "seek.js"
+    seek = st.components.v2.component("mien_seek", js=script.read_text(encoding="utf-8"))
+    seek(key="mien_seek")
 
 
 def _offer_downloads(result: ClipResult) -> None:
@@ -98,6 +122,7 @@ def _offer_downloads(result: ClipResult) -> None:
         ("Annotated video", result.video.read_bytes(), f"{stem}-mien.mp4", "video/mp4"),
         ("Timeline", result.text_of("timeline.html"), f"{stem}-mien.html", "text/html"),
         ("CSV", result.text_of("readings.csv"), f"{stem}-mien.csv", "text/csv"),
+        ("Summary", result.summary(), f"{stem}-mien-summary.json", "application/json"),
         ("JSON lines", result.text_of("readings.jsonl"), f"{stem}-mien.jsonl", "application/jsonl"),
     )
     with st.container(horizontal=True):

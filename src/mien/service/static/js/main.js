@@ -1,207 +1,213 @@
-// Puts the page together: a source of frames, a reader, and what shows the readings.
+// Puts the page together: where images come from, what reads them, what shows the readings.
 
-import { Camera } from "./camera.js";
-import { FaceCards } from "./faces.js";
-import { History } from "./history.js";
+import { Boxes } from "/static/view/boxes.js";
+import { Camera } from "/static/view/camera.js";
+import { download } from "/static/view/download.js";
+import { Frame } from "/static/view/frame.js";
+import { History } from "/static/view/history.js";
+import { Rows } from "/static/view/rows.js";
+import { snapshot } from "/static/view/snapshot.js";
+import { Speaker } from "/static/view/speaker.js";
+import { Timeline } from "/static/view/timeline.js";
+import { summary } from "/static/view/words.js";
+import { onDrop } from "./files.js";
 import { LocalReader } from "./local/reader.js";
-import { Overlay } from "./overlay.js";
+import { unshown } from "./refusals.js";
 import { SocketReader } from "./socket.js";
-import { Speaker } from "./speaker.js";
-import { Timeline } from "./timeline.js";
+import { byId, Stage } from "./stage.js";
+import { Turns, unlessAborted } from "./turns.js";
 
-const byId = (id) => document.getElementById(id);
+const FEW = 3; // one of so many faces is chosen without being asked for
+
 const settings = JSON.parse(byId("settings").textContent);
 const local = settings.mode === "local";
 
-const stage = byId("stage");
-const still = byId("still");
-const camera = new Camera(byId("video"));
-const overlay = new Overlay(byId("overlay"), settings.labels);
+const stage = new Stage(settings);
+const turns = new Turns();
+const camera = new Camera(byId("video"), () => close("The camera was disconnected."));
+const frame = new Frame(byId("frame"), byId("boxes"));
 const history = new History(Object.keys(settings.labels));
 const timeline = new Timeline(byId("timeline"), settings.labels, history);
 const speaker = new Speaker(byId("spoken"));
-const cards = new FaceCards(byId("faces"), settings.labels, (identity) => {
+const looks = { colours: settings.labels, terms: settings, onPoint: point };
+const rows = new Rows(byId("faces"), { ...looks, onChoose: choose });
+const boxes = new Boxes(byId("boxes"), {
+  ...looks,
+  onChoose: (identity) => {
+    choose(identity);
+    rows.reveal(identity);
+  },
+});
+const reader = local
+  ? new LocalReader((words, fraction) => stage.busy(words, fraction))
+  : new SocketReader({ key: () => byId("key").value, maxBytes: settings.imageBytes });
+
+const state = { last: null, chosen: null, photo: null, shown: [] };
+
+function choose(identity) {
+  state.chosen = identity;
+  rows.choose(identity);
+  boxes.choose(identity);
   timeline.select(identity);
   byId("who").textContent = `of face ${identity}`;
-});
-const key = () => byId("key").value;
-const reader = local
-  ? new LocalReader()
-  : new SocketReader({ key, maxBytes: settings.frameBytes });
-
-const state = { running: false, last: null, shown: [] };
-
-function show(message) {
-  byId("message").textContent = message;
-  byId("message").hidden = !message;
 }
 
-function setStage(what, width, height) {
-  byId("welcome").hidden = what !== "welcome";
-  byId("video").hidden = what !== "camera";
-  still.hidden = what !== "picture";
-  stage.style.aspectRatio = what === "welcome" ? "" : `${width} / ${height}`;
-  byId("stop").disabled = what === "welcome";
-  byId("snapshot").disabled = what === "welcome";
+function point(identity) {
+  rows.point(identity);
+  boxes.point(identity);
 }
 
-function display(reading, { mirrored, announce = true }) {
+// Begins a session: nothing of the one before is left, and none of its answers will come.
+function begin(kind) {
+  const signal = turns.begin();
+  camera.stop();
+  reader.stop();
+  frame.clear();
+  boxes.clear();
+  rows.clear();
+  speaker.hush();
+  history.begin(kind);
+  Object.assign(state, { last: null, chosen: null, shown: [] });
+  stage.reset();
+  return signal;
+}
+
+function display(reading, image, mirrored) {
   state.last = { reading, mirrored };
-  overlay.draw(reading, mirrored);
-  cards.update(reading.faces);
   history.add(reading);
+  rows.update(reading, image, mirrored);
+  boxes.draw(reading, mirrored);
+  const here = reading.faces.some((face) => face.identity === state.chosen);
+  const alone = stage.showing === "camera" || reading.faces.length <= FEW;
+  if (!here && alone && reading.faces.length) choose(reading.faces[0].identity);
   timeline.draw();
-  byId("count").textContent = reading.faces.length;
-  byId("empty").hidden = reading.faces.length > 0;
-  byId("csv").disabled = history.size === 0;
-  byId("latency").textContent = Math.round(reading.latency_ms);
-  byId("dropped").textContent = reading.dropped ?? 0;
-  if (announce) speaker.say(reading.faces);
+  stage.answered(reading, history.size > 0);
 }
 
 function countFrame() {
   const now = performance.now();
-  state.shown.push(now);
-  while (state.shown.length && state.shown[0] < now - 2000) state.shown.shift();
+  state.shown = [...state.shown.filter((time) => time > now - 2000), now];
   const span = now - state.shown[0];
-  if (span > 200) byId("fps").textContent = Math.round((state.shown.length - 1) / (span / 1000));
+  const rate = (state.shown.length - 1) / (span / 1000);
+  if (span > 200) byId("fps").textContent = rate.toFixed(rate < 3 ? 1 : 0);
 }
 
-async function run() {
-  while (state.running) {
+async function watch(signal) {
+  while (!signal.aborted) {
     await camera.nextFrame();
-    if (!state.running) return;
+    if (signal.aborted) return;
     try {
-      const reading = await reader.read(camera.video);
-      if (!state.running) return;
+      const reading = await reader.read(frame.take(camera.video), signal);
+      if (signal.aborted) return;
+      frame.answered(camera.mirrored);
       countFrame();
-      display(reading, { mirrored: camera.mirrored });
-      show("");
+      display(reading, byId("frame"), camera.mirrored);
+      speaker.follow(reading.faces);
+      stage.say("");
     } catch (error) {
-      if (!state.running) return;
-      show(error.message);
-      if (error.final) return stop({ keepMessage: true });
+      if (signal.aborted) return;
+      if (error.final) {
+        close(error.message);
+        return;
+      }
+      stage.say(error.message);
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
 }
 
-async function start() {
-  show("");
-  byId("start").disabled = true;
-  byId("start").textContent = local ? "Loading…" : "Starting…";
+async function startCamera(device) {
+  const signal = begin("camera");
+  stage.busy("Starting the camera");
   try {
-    await Promise.all([camera.start(), reader.start()]);
-    setStage("camera", camera.video.videoWidth, camera.video.videoHeight);
+    await Promise.all([camera.start(signal, device), reader.start(signal)]);
+    if (signal.aborted) return;
+    stage.show("camera", camera.video.videoWidth, camera.video.videoHeight);
     byId("video").classList.toggle("mirrored", camera.mirrored);
-    state.running = true;
-    byId("stop").focus();
-    run();
+    stage.offerCameras(await camera.list(), camera.device);
+    if (!device) byId("stop").focus();
+    stage.busy("");
+    watch(signal);
   } catch (error) {
-    camera.stop();
-    reader.stop();
-    show(error.message);
-  } finally {
-    byId("start").disabled = false;
-    byId("start").textContent = "Start camera";
+    if (!signal.aborted) close(error.message);
   }
 }
 
-function stop({ keepMessage = false } = {}) {
-  state.running = false;
-  camera.stop();
-  reader.stop();
-  overlay.clear();
-  setStage("welcome");
-  cards.update([]);
-  byId("count").textContent = 0;
-  byId("empty").hidden = false;
-  for (const id of ["fps", "latency", "dropped"]) byId(id).textContent = "–";
-  if (!keepMessage) show("");
-  byId("start").focus();
-}
-
-async function readPicture(file) {
+async function readPhoto(file) {
   if (!file) return;
-  if (state.running) stop();
-  show("");
-  history.clear();
-  cards.update([]);
+  const signal = begin("photo");
+  const still = byId("still");
+  stage.busy("Opening the photo");
   try {
     URL.revokeObjectURL(still.src);
     still.src = URL.createObjectURL(file);
-    await still.decode().catch(() => {
-      throw new Error("This file is not a picture that can be shown: choose a JPEG, PNG, WebP or BMP.");
+    still.alt = `Photo: ${file.name}`;
+    await unlessAborted(still.decode(), signal).catch(() => {
+      throw Object.assign(new Error(unshown(file)), { final: true });
     });
-    setStage("picture", still.naturalWidth, still.naturalHeight);
-    overlay.clear();
-    display(await reader.readPicture(file, still), { mirrored: false });
+    stage.show("photo", still.naturalWidth, still.naturalHeight);
+    stage.busy("Reading");
+    speaker.tell("Reading the photo.");
+    state.photo = file;
+    const progress = (words, fraction) => signal.aborted || stage.busy(words, fraction);
+    const reading = await reader.readPhoto(file, still, signal, progress);
+    if (signal.aborted) return;
+    display(reading, still, false);
+    speaker.tell(summary(reading.faces));
+    stage.busy("");
   } catch (error) {
-    setStage("welcome");
-    show(error.message);
+    if (signal.aborted) return;
+    stage.busy("");
+    if (error.final) close(error.message);
+    else stage.failed(error.message);
   }
 }
 
-function download(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+async function readSample(name) {
+  const response = await fetch(`/samples/${name}.jpg`);
+  readPhoto(new File([await response.blob()], `${name}.jpg`, { type: "image/jpeg" }));
 }
 
-function fileTime() {
-  return new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+// Back to the start.
+function close(message = "") {
+  begin("");
+  turns.end();
+  state.photo = null;
+  stage.show("welcome");
+  stage.busy("");
+  stage.say(message);
+  byId("start").focus();
 }
 
-byId("start").addEventListener("click", start);
-byId("stop").addEventListener("click", () => stop());
+byId("start").addEventListener("click", () => startCamera());
+byId("camera").addEventListener("click", () => startCamera());
+byId("which").addEventListener("change", (event) => startCamera(event.target.value));
+byId("stop").addEventListener("click", () => close());
 byId("csv").addEventListener("click", () =>
-  download(new Blob([history.csv()], { type: "text/csv" }), `mien-${fileTime()}.csv`));
+  download(new Blob([history.csv()], { type: "text/csv" }), "csv"));
 byId("snapshot").addEventListener("click", async () => {
-  const source = still.hidden ? camera.video : still;
-  download(await overlay.snapshot(source, state.last), `mien-${fileTime()}.png`);
+  const source = stage.showing === "photo" ? byId("still") : byId("frame");
+  download(await snapshot(source, { ...state.last, chosen: state.chosen }, settings.labels), "png");
 });
+for (const button of document.querySelectorAll("[data-do=choose]")) {
+  button.addEventListener("click", () => byId("file").click());
+}
+for (const button of document.querySelectorAll("[data-sample]")) {
+  button.addEventListener("click", () => readSample(button.dataset.sample));
+}
 byId("file").addEventListener("change", (event) => {
-  readPicture(event.target.files[0]);
+  readPhoto(event.target.files[0]);
   event.target.value = "";
 });
-byId("key-form").addEventListener("submit", (event) => event.preventDefault());
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (state.photo && !state.last) readPhoto(state.photo);
+});
 addEventListener("resize", () => {
-  if (state.last && byId("welcome").hidden) overlay.draw(state.last.reading, state.last.mirrored);
+  if (state.last) boxes.draw(state.last.reading, state.last.mirrored);
   timeline.draw();
 });
-
-let dragDepth = 0;
-const dropping = (change) => {
-  dragDepth = Math.max(0, dragDepth + change);
-  document.body.classList.toggle("dropping", dragDepth > 0);
-};
-addEventListener("dragenter", () => dropping(1));
-addEventListener("dragleave", () => dropping(-1));
-addEventListener("dragover", (event) => event.preventDefault());
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  dropping(-dragDepth);
-  readPicture(event.dataTransfer.files[0]);
-});
-
-for (const [label, colour] of Object.entries(settings.labels)) {
-  const item = document.createElement("li");
-  const dot = document.createElement("span");
-  dot.className = "dot";
-  dot.style.background = colour;
-  item.append(dot, label);
-  byId("legend").append(item);
+onDrop(readPhoto);
+if (local) {
+  reader.load().catch((error) => stage.say(error.message)).finally(() => stage.fetched());
 }
-for (const link of document.querySelectorAll("nav a[data-page]")) {
-  if (link.dataset.page === settings.mode) link.setAttribute("aria-current", "page");
-}
-byId("key-form").hidden = local || !settings.needsKey;
-byId("where").textContent = local
-  ? "Both networks run in this browser: no picture leaves this device."
-  : `Frames are sent to ${location.host}, read in memory and forgotten. `
-    + "To keep them on this device, choose “On this device”.";
-document.title = local ? "mien: on this device" : "mien: live";
-timeline.draw();
-if (local) reader.check().catch((error) => show(error.message));

@@ -1,6 +1,7 @@
-// Reads frames by the service: one is on its way at a time, so that none grows old in a queue.
+// Reads by the service: one frame is on its way at a time, so that none grows old in a queue.
 
-const LONGEST_SIDE = 640;
+import { checkSize, refusal } from "./refusals.js";
+import { unlessAborted } from "./turns.js";
 
 const REASONS = {
   1001: "The service is stopping: trying again.",
@@ -13,84 +14,105 @@ export class SocketReader {
   constructor({ key, maxBytes }) {
     this.key = key;
     this.maxBytes = maxBytes;
-    this.canvas = document.createElement("canvas");
-    this.socket = null;
-    this.waiting = null;
+    this.line = null;
   }
 
-  start() {
-    return this.#connect();
+  async start(signal) {
+    this.line = await open(this.key(), signal);
   }
 
   stop() {
-    this.socket?.close(1000);
-    this.socket = null;
+    this.line?.close();
+    this.line = null;
   }
 
-  async read(source) {
-    if (this.socket?.readyState !== WebSocket.OPEN) await this.#connect();
-    const frame = await this.#encode(source);
+  // canvas: holds the frame.
+  async read(canvas, signal) {
+    if (!this.line?.isOpen) await this.start(signal);
+    const frame = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.85));
+    if (!frame) throw new Error("The camera gave no image.");
     const started = performance.now();
-    const answer = await new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
-      this.socket.send(frame);
-    });
+    const answer = await unlessAborted(this.line.ask(frame), signal);
     return { ...answer, latency_ms: performance.now() - started };
   }
 
-  // A still picture goes at its full size, and by HTTP: it is no video to be smoothed.
-  async readPicture(file) {
-    const headers = { "Content-Type": file.type || "application/octet-stream" };
-    if (this.key()) headers.Authorization = `Bearer ${this.key()}`;
+  // A photo goes at its full size, and by HTTP: it is not video to be smoothed.
+  async readPhoto(file, _image, signal, onProgress) {
+    checkSize(file, this.maxBytes);
     const started = performance.now();
-    const response = await fetch("/predict", { method: "POST", body: file, headers }).catch(() => {
-      throw new Error("The service could not be reached.");
-    });
-    const content = await response.json();
-    if (!response.ok) throw new Error(`The service refused: ${content.error.message}`);
+    const { status, text } = await post(file, this.key(), signal, onProgress);
+    if (status !== 200) throw new Error(refusal(status, text));
+    const content = JSON.parse(text);
     content.faces.forEach((face, index) => { face.identity = index + 1; });
     return { ...content, latency_ms: performance.now() - started };
   }
+}
 
-  #connect() {
+class Line {
+  constructor(socket) {
+    this.socket = socket;
+    this.waiting = null;
+  }
+
+  get isOpen() {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  ask(frame) {
     return new Promise((resolve, reject) => {
-      const scheme = location.protocol === "https:" ? "wss" : "ws";
-      const socket = new WebSocket(`${scheme}://${location.host}/ws`);
-      socket.binaryType = "arraybuffer";
-      socket.onopen = () => {
-        const hello = { type: "hello" };
-        if (this.key()) hello.key = this.key();
-        socket.send(JSON.stringify(hello));
-      };
-      socket.onmessage = (event) => {
-        const content = JSON.parse(event.data);
-        if (content.type === "ready") {
-          this.socket = socket;
-          resolve();
-        } else if (content.type === "error") {
-          this.waiting?.reject(new Error(content.error.message));
-        } else {
-          this.waiting?.resolve(content);
-        }
-      };
-      socket.onclose = (event) => {
-        const error = new Error(REASONS[event.code] ?? "The connection was lost: trying again.");
-        error.final = event.code === 1008;
-        this.waiting?.reject(error);
-        reject(error);
-      };
+      this.waiting = { resolve, reject };
+      this.socket.send(frame);
     });
   }
 
-  async #encode(source) {
-    const width = source.videoWidth;
-    const height = source.videoHeight;
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
-    this.canvas.width = Math.round(width * scale);
-    this.canvas.height = Math.round(height * scale);
-    this.canvas.getContext("2d").drawImage(source, 0, 0, this.canvas.width, this.canvas.height);
-    const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", 0.85));
-    if (!blob) throw new Error("The camera gave no picture.");
-    return blob;
+  close() {
+    this.socket.close(1000);
   }
+}
+
+function open(key, signal) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws`);
+  const line = new Line(socket);
+  const ready = new Promise((resolve, reject) => {
+    socket.onopen = () => socket.send(JSON.stringify(key ? { type: "hello", key } : { type: "hello" }));
+    socket.onmessage = (event) => {
+      const content = JSON.parse(event.data);
+      if (content.type === "ready") resolve(line);
+      else if (content.type === "error") line.waiting?.reject(new Error(content.error.message));
+      else line.waiting?.resolve(content);
+    };
+    socket.onclose = (event) => {
+      const error = new Error(REASONS[event.code] ?? "The connection was lost: trying again.");
+      error.final = event.code === 1008;
+      line.waiting?.reject(error);
+      reject(error);
+    };
+  });
+  return unlessAborted(ready, signal).catch((error) => {
+    socket.close();
+    throw error;
+  });
+}
+
+// By XMLHttpRequest, since fetch does not say how much has been sent.
+function post(file, key, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const abort = () => {
+      request.abort();
+      reject(signal.reason);
+    };
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    request.open("POST", "/predict");
+    request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
+    request.upload.onprogress = ({ loaded, total }) => onProgress("Sending the photo", loaded / total);
+    request.upload.onload = () => onProgress("Reading");
+    request.onload = () => resolve({ status: request.status, text: request.responseText });
+    request.onerror = () => reject(new Error("The service could not be reached: is it still running?"));
+    request.onloadend = () => signal.removeEventListener("abort", abort);
+    request.send(file);
+  });
 }

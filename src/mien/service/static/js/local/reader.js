@@ -1,19 +1,79 @@
-// Reads frames in this browser: the networks run in a worker, so that the page stays quick.
+// Reads in this browser: the networks run in a worker, so that the page stays quick.
 
-const LONGEST_SIDE = 640;
-const LONGEST_PICTURE_SIDE = 2048;
+import { DAMAGED } from "../refusals.js";
+import { unlessAborted } from "../turns.js";
+
+const LONGEST_PHOTO_SIDE = 2048;
 
 export class LocalReader {
-  constructor() {
+  // onProgress(words, fraction or nothing): how far the networks have come.
+  constructor(onProgress) {
+    this.onProgress = onProgress;
     this.worker = null;
     this.ready = null;
     this.waiting = new Map();
     this.count = 0;
   }
 
-  // Says what is missing before anyone starts.
-  async check() {
-    const response = await fetch("/local/settings.json");
+  // Fetches the networks; what was fetched once is not fetched again.
+  load() {
+    this.ready ??= this.#load().catch((error) => {
+      this.ready = null;
+      throw error;
+    });
+    return this.ready;
+  }
+
+  start(signal) {
+    return unlessAborted(this.load(), signal);
+  }
+
+  stop() {
+    this.worker?.postMessage({ reset: true });
+  }
+
+  // canvas: holds the frame.
+  async read(canvas, signal) {
+    const started = performance.now();
+    const bitmap = await createImageBitmap(canvas);
+    const answer = await this.#post({ bitmap, video: true, time: started / 1000 }, [bitmap], signal);
+    return { ...answer, dropped: 0, latency_ms: performance.now() - started };
+  }
+
+  async readPhoto(_file, image, signal, onProgress) {
+    await this.start(signal);
+    onProgress("Reading");
+    const { naturalWidth: width, naturalHeight: height } = image;
+    const scale = Math.min(1, LONGEST_PHOTO_SIDE / Math.max(width, height));
+    const started = performance.now();
+    const bitmap = await createImageBitmap(image, {
+      resizeWidth: Math.round(width * scale),
+      resizeHeight: Math.round(height * scale),
+      resizeQuality: "high",
+    }).catch(() => {
+      throw new Error(DAMAGED);
+    });
+    const answer = await this.#post({ bitmap, video: false }, [bitmap], signal);
+    return { ...answer, latency_ms: performance.now() - started };
+  }
+
+  async #load() {
+    this.onProgress("Fetching the networks");
+    const settings = await this.#settings();
+    this.worker = new Worker("/static/js/local/worker.js", { type: "module" });
+    this.worker.onmessage = ({ data }) => this.#answer(data);
+    this.worker.onerror = (event) => {
+      const message = `The networks failed in this browser: ${event.message ?? "unknown"}`;
+      for (const { reject } of this.waiting.values()) reject(new Error(message));
+      this.waiting.clear();
+    };
+    await this.#post({ settings });
+  }
+
+  async #settings() {
+    const response = await fetch("/local/settings.json").catch(() => {
+      throw new Error("The service could not be reached: is it still running?");
+    });
     const settings = await response.json();
     if (!response.ok) throw new Error(settings.error.message);
     if (!settings.runtime) {
@@ -28,62 +88,21 @@ export class LocalReader {
     return settings;
   }
 
-  start() {
-    this.ready ??= this.#load().catch((error) => {
-      this.ready = null;
-      throw error;
+  #post(content, transfer = [], signal = null) {
+    this.count += 1;
+    const id = this.count;
+    const answer = new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ ...content, id }, transfer);
     });
-    return this.ready;
+    return signal ? unlessAborted(answer, signal) : answer;
   }
 
-  stop() {
-    this.worker?.postMessage({ reset: true });
-  }
-
-  async read(source) {
-    await this.start();
-    return this.#ask(source, source.videoWidth, source.videoHeight, LONGEST_SIDE, true);
-  }
-
-  async readPicture(_file, image) {
-    await this.start();
-    const { naturalWidth, naturalHeight } = image;
-    return this.#ask(image, naturalWidth, naturalHeight, LONGEST_PICTURE_SIDE, false);
-  }
-
-  async #load() {
-    const settings = await this.check();
-    this.worker = new Worker("/static/js/local/worker.js", { type: "module" });
-    this.worker.onmessage = ({ data }) => this.#answer(data);
-    this.worker.onerror = (event) => {
-      const message = `The networks failed in this browser: ${event.message ?? "unknown"}`;
-      for (const { reject } of this.waiting.values()) reject(new Error(message));
-      this.waiting.clear();
-    };
-    await this.#post({ settings });
-  }
-
-  async #ask(source, width, height, longest, video) {
-    const scale = Math.min(1, longest / Math.max(width, height));
-    const started = performance.now();
-    const bitmap = await createImageBitmap(source, {
-      resizeWidth: Math.round(width * scale),
-      resizeHeight: Math.round(height * scale),
-      resizeQuality: "high",
-    });
-    const answer = await this.#post({ bitmap, video, time: started / 1000 }, [bitmap]);
-    return { ...answer, dropped: 0, latency_ms: performance.now() - started };
-  }
-
-  #post(content, transfer = []) {
-    return new Promise((resolve, reject) => {
-      this.count += 1;
-      this.waiting.set(this.count, { resolve, reject });
-      this.worker.postMessage({ ...content, id: this.count }, transfer);
-    });
-  }
-
-  #answer({ id, result, error }) {
+  #answer({ id, result, error, progress }) {
+    if (progress) {
+      this.onProgress("Fetching the networks", progress.total ? progress.loaded / progress.total : undefined);
+      return;
+    }
     const { resolve, reject } = this.waiting.get(id) ?? {};
     this.waiting.delete(id);
     if (error) reject?.(new Error(error));

@@ -4,6 +4,7 @@ import * as ort from "/static/vendor/ort.wasm.min.mjs";
 import { classify } from "./confidence.js";
 import { cropFace } from "./crop.js";
 import { Detector } from "./detector.js";
+import { fetchAll } from "./fetching.js";
 import { Tracker } from "./tracker.js";
 
 ort.env.wasm.wasmPaths = "/static/vendor/";
@@ -12,6 +13,9 @@ ort.env.wasm.numThreads = self.crossOriginIsolated
   : 1;
 
 const SIDE = 48;
+const FILES = [
+  "/static/vendor/ort-wasm-simd-threaded.wasm", "/local/detector.onnx", "/local/model.onnx",
+];
 
 let settings;
 let detector;
@@ -20,8 +24,10 @@ let tracker = new Tracker();
 
 async function load(received) {
   settings = received;
+  const [runtime, ...networks] = await fetchAll(FILES, (progress) => self.postMessage({ progress }));
+  ort.env.wasm.wasmBinary = runtime;
   const [detectorSession, networkSession] = await Promise.all(
-    ["/local/detector.onnx", "/local/model.onnx"].map((url) => ort.InferenceSession.create(url)),
+    networks.map((bytes) => ort.InferenceSession.create(bytes)),
   );
   detector = new Detector(ort, detectorSession);
   network = networkSession;

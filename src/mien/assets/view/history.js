@@ -1,18 +1,21 @@
-// What was read, for the timeline and the CSV; the oldest goes when there is too much.
+// What was read in one session, for the timeline and the CSV; the oldest goes when there is
+// too much. A session is one photo, or the camera from its start to its stop.
 
 const MOST_ROWS = 20_000;
 
 export class History {
   constructor(labels) {
     this.labels = labels;
-    this.clear();
+    this.begin("");
   }
 
   get size() {
     return this.rows.length;
   }
 
-  clear() {
+  // Forgets what was read before. kind: "photo" or "camera".
+  begin(kind) {
+    this.session = `${kind} ${new Date().toISOString()}`;
     this.rows = [];
     this.start = performance.now();
   }
@@ -29,15 +32,15 @@ export class History {
     return this.rows.filter((row) => row.time >= since && row.face.identity === identity);
   }
 
-  // The columns are those of mien's other tables, with the time in front.
+  // The columns are those of mien's other tables, after the session and its seconds.
   csv() {
     const names = [
-      "time_s", "box.x", "box.y", "box.w", "box.h", "score", "emotion", "confidence",
+      "session", "time_s", "box.x", "box.y", "box.w", "box.h", "score", "emotion", "confidence",
       ...this.labels.map((label) => `probabilities.${label}`), "set", "uncertain", "identity",
     ];
     const lines = this.rows.map(({ time, face }) => [
-      time.toFixed(3), face.box.x, face.box.y, face.box.w, face.box.h, face.score, face.emotion,
-      face.confidence, ...this.labels.map((label) => face.probabilities[label]),
+      this.session, time.toFixed(3), face.box.x, face.box.y, face.box.w, face.box.h, face.score,
+      face.emotion, face.confidence, ...this.labels.map((label) => face.probabilities[label]),
       face.set.join(" "), face.uncertain ? "True" : "False", face.identity,
     ].join(","));
     return [names.join(","), ...lines, ""].join("\n");

@@ -1,4 +1,6 @@
-// The last minute of one face: shares of all emotions, stacked.
+// The last minute of one face: probabilities of all labels, stacked.
+
+import { spoken } from "./words.js";
 
 const SECONDS = 60;
 const GAP_S = 1; // a longer silence is shown as one
@@ -19,6 +21,7 @@ export class Timeline {
   draw() {
     const ratio = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width) return; // it is not shown
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
     const context = this.canvas.getContext("2d");
@@ -33,7 +36,7 @@ export class Timeline {
     }
     this.#marks(context, width, height);
     const last = rows.at(-1)?.face;
-    const text = last ? `Face ${this.identity}: ${last.emotion} now` : "No readings yet";
+    const text = last ? `Face ${this.identity}, now: ${spoken(last)}` : "No readings yet";
     if (this.canvas.getAttribute("aria-label") !== text) this.canvas.setAttribute("aria-label", text);
   }
 
