@@ -31,7 +31,9 @@ def predictor() -> Predictor:
 
 
 def jpeg(value: int = 200, height: int = 64, width: int = 48) -> bytes:
-    return encode(np.full((height, width, 3), value, np.uint8))
+    """Return an image of one brightness; a bright one has texture, so that it is clearly seen."""
+    texture = np.random.default_rng(value).normal(0, 22 if value > 60 else 0, (height, width, 1))
+    return encode(np.clip(value + np.repeat(texture, 3, axis=2), 0, 255).astype(np.uint8))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def create_app(
     )
     app.state.services = services
     app.openapi = document(app, "MIT")  # type: ignore[method-assign]
-    for module in (health, rest, oip, socket, pages):
+    for module in (rest, oip, health, socket, pages):
         app.include_router(module.router)
     app.include_router(pages.local)
     app.mount("/static/swagger", pages.CachedFiles(directory=str(_swagger_folder())))

@@ -40,6 +40,7 @@ def document(app: FastAPI, license_name: str) -> Callable[[], dict[str, Any]]:
                 version=app.version,
                 description=app.description,
                 routes=app.routes,
+                tags=app.openapi_tags,
                 license_info={"name": license_name},
             )
             _complete(content)

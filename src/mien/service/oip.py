@@ -98,6 +98,7 @@ async def model_ready(request: Request, name: str) -> dict[str, Any]:
 @router.get(
     "/models/{name}/versions/{version}/ready",
     operation_id="model_version_ready",
+    summary="Say whether a version of the model is loaded.",
     responses=answers(404),
 )
 async def model_version_ready(request: Request, name: str, version: str) -> dict[str, Any]:

@@ -118,7 +118,7 @@ async def predict(
     "/annotate",
     tags=["read"],
     operation_id="annotate",
-    summary="Draw the readings of one image on it",
+    summary="Draw the readings of one image on it.",
     response_class=Response,
     responses={
         200: {

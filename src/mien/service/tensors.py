@@ -49,7 +49,7 @@ def body_limit(card: ModelCard, most_crops: int) -> int:
     return _HEAD_BYTES + most_crops * height * width * _JSON_BYTES_A_NUMBER
 
 
-async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.float32]]:
+async def infer(engine: Engine, crops: Crops) -> dict[str, NDArray[np.floating]]:
     """Run the network; return every output by its name."""
     stretched = await engine.on_thread(lambda: stretch_contrast(crops))
     answers = await engine.classify(stretched)
@@ -111,7 +111,7 @@ def check_shape(shape: Sequence[Any], card: ModelCard, most_crops: int) -> list[
 
 
 def response_json(
-    card: ModelCard, call: Call, arrays: Mapping[str, NDArray[np.float32]]
+    card: ModelCard, call: Call, arrays: Mapping[str, NDArray[np.floating]]
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Return the JSON of an answer, and the binary tensors that follow it."""
     outputs: list[dict[str, Any]] = []
