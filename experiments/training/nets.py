@@ -134,20 +134,22 @@ def folded(network: nn.Module) -> nn.Module:
 
 
 def from_keras(network: nn.Module, path: Path) -> float:
-    """Take over the weights of a ``.keras`` file; a head that it lacks keeps its own.
+    """Take over the weights of a ``.keras`` file; heads that only one of them has stay as they are.
 
     Returns:
         The temperature on its card, for the head ``emotion``.
     """
-    from mien.train.session import KerasSession
+    from mien.train.session import KerasSession, load_network
 
-    session = KerasSession(path)
-    found = session.weights()
-    layers = network.layers
-    if not set(found) <= set(layers):  # layers without a name of their own: by their order
+    session = KerasSession(*load_network(path))
+    found, layers = session.weights(), network.layers
+    if 2 * len(set(found) & set(layers)) < len(
+        found
+    ):  # layers without a name of their own: by their order
         found = dict(zip(layers, found.values(), strict=True))
     for name, arrays in found.items():
-        put(layers[name], arrays)
+        if name in layers:
+            put(layers[name], arrays)
     return float(session.card.head("emotion").calibration.temperature)
 
 

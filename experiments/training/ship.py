@@ -3,15 +3,16 @@
     python -m experiments.training.ship RUN -o models --onnx src/mien/assets/glance.onnx \
         --data fer2013.csv.gz --votes fer2013new.csv
 
-Two choices are made here, on held-out rows alone, and both are folded into the head
-``emotion``, a linear layer, so that reading costs nothing more:
+Two choices are made here, on held-out rows alone. Both are linear in what the heads read, so that
+they can be folded into the head ``emotion`` and cost nothing when reading:
 
 * The strength ``t`` of logit adjustment: ``t`` times the log prior is taken off the logits. For a
   network whose last layer has a bias, training with the adjustment in the loss finds the same
   network, the bias apart, so that ``t`` can be chosen after training: the best macro F1 at no
   loss of accuracy.
 * The weight ``w`` of the second opinion, whose logits are added: the largest that costs at most
-  half a point of accuracy. The logits without it are ``emotion - w * second_opinion``.
+  half a point of accuracy. The card names it; ``--pool`` folds it in, and the logits without
+  it are then ``emotion - w * second_opinion``.
 
 Source:
     Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021; Genest and Zidek 1986
@@ -155,8 +156,14 @@ def _as_recipe(student: Student) -> Recipe:
     )
 
 
-def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tuple[Exported, Choice]:
-    """Choose, fold and export; the test rows are read once, by the export."""
+def ship(
+    run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path, *, pool: bool = False
+) -> tuple[Exported, Choice]:
+    """Choose, fold and export; the test rows are read once, by the export.
+
+    Args:
+        pool: fold the second opinion in.
+    """
     student = read_recipe(run / "recipe.yaml")
     recipe = _as_recipe(student)
     fit, held_out = hold_out(dataset, recipe.training.validation_split, recipe.training.seed)
@@ -173,7 +180,7 @@ def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tupl
     )
     choice = choose(emotion, opinion, dataset.emotion[held_out], prior)
     print(json.dumps(asdict(choice), indent=1))
-    fold(model, choice, prior)
+    fold(model, choice if pool else replace(choice, opinion=0.0), prior)
 
     folder = run / "keras"
     folder.mkdir(exist_ok=True)
@@ -184,11 +191,12 @@ def ship(run: Path, dataset: Dataset, models_dir: Path, onnx_path: Path) -> tupl
 
     card = replace(
         exported.card,
-        data="FER2013's Training split and FER+ votes; the head second_opinion, and a part of "
-        "emotion, imitate face_expression_model of the npm package @vladmandic/face-api (MIT)",
+        data="FER2013's Training split and FER+ votes; the head second_opinion imitates "
+        "face_expression_model of the npm package @vladmandic/face-api (MIT)",
         protocol=f"{exported.card.protocol}; logits of emotion less {choice.adjustment:g} times "
-        f"the log of FER2013's prior (logit adjustment), plus {choice.opinion:g} times those of "
-        "second_opinion: both chosen on the held-out rows",
+        f"the log of FER2013's prior (logit adjustment); {choice.opinion:g} times the logits of "
+        f"second_opinion {'are added to them' if pool else 'can be added to them'}, the largest "
+        "weight that costs at most half a point: both chosen on the held-out rows",
         recipe={**recipe.to_dict(), "student": student.model_dump(mode="json")},
     )
     for path in (models_dir / "best_model.keras", onnx_path):

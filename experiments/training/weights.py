@@ -39,8 +39,16 @@ def begin_with(network: torch.nn.Module, start: Path, faces: NDArray[np.uint8]) 
     elif start.suffix != ".keras":
         state = torch.load(start, map_location="cpu", weights_only=True)
         network.load_state_dict(state["averaged"])
-    elif from_keras(network, start) and "second_opinion_logits" in network.layers:
-        own, new = (network.layers[f"{head}_logits"] for head in ("emotion", "second_opinion"))
-        with torch.no_grad():  # the opinion is somewhat like the label, and less certain
-            new.weight.copy_(own.weight / 2)
-            new.bias.copy_(own.bias / 2)
+    else:
+        fresh = [p.clone() for p in _opinion(network)]
+        from_keras(network, start)
+        with torch.no_grad():  # an opinion is somewhat like the label, and less certain
+            own = network.layers["emotion_logits"].parameters()
+            for new, before, label in zip(_opinion(network), fresh, own, strict=False):
+                if torch.equal(new, before):  # the file has none
+                    new.copy_(label / 2)
+
+
+def _opinion(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+    name = "second_opinion_logits"
+    return list(network.layers[name].parameters()) if name in network.layers else []

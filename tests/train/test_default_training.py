@@ -28,6 +28,7 @@ from experiments.training.pixels import seen, without_a_face  # noqa: E402
 from experiments.training.recipe import Degrading, Recipe, read_recipe  # noqa: E402
 from experiments.training.student import Place, rate_at, train  # noqa: E402
 from experiments.training.teaching import HEADS, Teaching, fit_powers  # noqa: E402
+from experiments.training.weights import begin_with, build  # noqa: E402
 
 from mien.types import EMOTIONS  # noqa: E402
 
@@ -139,6 +140,24 @@ def test_keras_gives_the_same_logits(
         assert found.keys() == expected.keys()
         for head, logits in found.items():
             np.testing.assert_allclose(logits.numpy(), expected[head], atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["glance_53m", "glance_54m"])
+def test_an_opinion_is_kept_or_begins_with_the_label(architecture: str, tmp_path: Path) -> None:
+    from tests.models import make_card
+
+    from mien.card import card_path, write_card
+    from mien.train import nets
+
+    path = tmp_path / "glance.keras"
+    nets.build(architecture).save(path)
+    write_card(make_card(path, heads={"emotion": EMOTIONS}), card_path(path))
+    network = build("glance", 0.0)
+
+    begin_with(network, path, np.empty(0))
+
+    label, opinion = (network.layers[f"{h}_logits"].weight for h in ("emotion", "second_opinion"))
+    assert torch.equal(opinion, label / 2) == (architecture == "glance_53m")
 
 
 def write_package(folder: Path) -> Path:

@@ -208,8 +208,14 @@ def _figures(card: ModelCard) -> str:
         "mean_set_size": "labels a set",
     }
     rows = [f"| rows | {' | '.join(columns.values())} |", "|---|" + "---:|" * len(columns)]
-    for split, figures in card.metrics.items():
-        rows.append(f"| {split} | {' | '.join(_figure(figures, key) for key in columns)} |")
+    rows += [
+        f"| {split} | {' | '.join(_figure(figures, key) for key in columns)} |"
+        for split, figures in card.metrics.items()
+        if "accuracy" in figures
+    ]
+    if "unreadable" in card.metrics:
+        answered = _figure(card.metrics["unreadable"], "answered")
+        rows += ["", f"Of crops that show no expression, {answered} are not marked uncertain."]
     return "\n".join(rows)
 
 
