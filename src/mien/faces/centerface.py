@@ -28,7 +28,7 @@ __all__ = ["CenterFace"]
 # The longer side, in pixels of its input, from which the detector finds a face reliably: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
 WORKABLE_FACE_PX = 16
-THRESHOLD = 0.4
+THRESHOLD = 0.4  # of the detection score
 STRIDE = 32  # of the network's coarsest layer: input sides are multiples of it
 
 

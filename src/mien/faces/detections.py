@@ -19,7 +19,7 @@ SMALLEST_PX = 20  # but not less than this
 MIN_INPUT_PX = 128
 MAX_INPUT_PX = 2048
 CELL_PX = 4  # pixels of its input per cell of the maps of CenterFace's network
-# Pillow averages whole pixels first where an image shrinks to less than half of this.
+# Where an image shrinks by at least twice this, Pillow takes means of whole pixels first.
 REDUCING_GAP = 2.0
 MAX_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
 

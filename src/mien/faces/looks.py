@@ -16,7 +16,7 @@ from mien.types import Box, Face, Image, Point
 
 __all__ = ["Aligned", "Later", "SecondLook", "Turned", "default_detector"]
 
-TURNED_THRESHOLD = 0.75
+TURNED_THRESHOLD = 0.75  # of the detection score; see Turned
 EVERY_EMPTY_FRAME = 10  # of a video's images without a face, one in so many gets second looks
 
 

@@ -31,7 +31,7 @@ __all__ = ["YuNet"]
 
 STRIDES = (8, 16, 32)  # input pixels per cell of each map; input sides are multiples of the last
 WORKABLE_FACE_PX = 16
-THRESHOLD = 0.6
+THRESHOLD = 0.6  # of the detection score
 
 # A photo lacks contrast, being dim or hazy, if all but the darkest and the brightest 0.5 % of its
 # values lie this close together. It is then looked at a second time, stretched until they are

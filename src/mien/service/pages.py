@@ -125,7 +125,7 @@ async def live_page(request: Request) -> Response:
 
 @local.api_route("", methods=["GET", "HEAD"])
 async def local_page(request: Request) -> Response:
-    """The same page with both networks in the browser: no image leaves the device."""
+    """The same page with the networks in the browser: no image leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
 
 

@@ -1,4 +1,5 @@
-// Second looks where YuNet finds no face, as in mien/faces/looks.py: turned, then CenterFace.
+// Second looks where YuNet finds no face, as in mien/faces/looks.py: turned, then CenterFace. A
+// camera gets them as `mien video` does, on some of its empty frames; the service's on all of them.
 
 import { turned } from "./images.js";
 
@@ -14,8 +15,7 @@ export class SecondLook {
     this.empty = 0;
   }
 
-  // Returns the faces of an RGB image, most confident first. Of a video's frames without a face
-  // a few get second looks.
+  // Returns the faces of an RGB image, most confident first. video: it is a frame of one.
   async find(image, video) {
     const found = await this.first.find(image);
     if (found.length) return found;

@@ -3,7 +3,8 @@
 import { DAMAGED } from "../refusals.js";
 import { unlessAborted } from "../turns.js";
 
-// Large photos of any kind are reduced for memory's sake; mien/images reduces JPEG alone.
+// By how much large photos are reduced, of all formats, for the sake of memory; mien.images reduces
+// JPEG alone.
 const REDUCTIONS = [8, 4, 2, 1];
 
 export class LocalReader {
