@@ -169,12 +169,14 @@ def test_a_private_model_is_behind_the_keys(tmp_path: Path) -> None:
         assert server.client.get("/local/model.onnx").status_code == 401
         answer = server.client.get("/local/model.onnx", headers={"x-api-key": "k"})
         assert answer.content == model.read_bytes()
-        assert server.client.get("/local/detector.onnx").status_code == 200
+        for name in ("detector", "aligner"):
+            assert server.client.get(f"/local/{name}.onnx").status_code == 200
 
 
 def test_the_local_page_can_be_off() -> None:
     with running(local_page=False) as server:
-        for path in ("/local", "/local/model.onnx", "/local/detector.onnx", "/local/settings.json"):
+        files = ("model.onnx", "detector.onnx", "aligner.onnx", "settings.json")
+        for path in ("/local", *(f"/local/{name}" for name in files)):
             assert server.client.get(path).status_code == 404
 
 

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from mien.faces.detections import CELL_PX, REDUCING_GAP
 from mien.runtime import make_session
 from mien.types import Box, Face, Image, Point
 
 __all__ = ["Aligner"]
 
-_VIEW_PX = 64
-_VIEW_SCALE = 1.6  # side of the view as a multiple of the box's longer side
-_CELL_PX = 4  # view pixels per cell of the output maps
-_MIDDLE = slice(4, 12)  # the cells in which the centre of the view's own face can lie
-_LEAST_SCORE = 0.15  # below this the view shows no face, and the face keeps its landmarks
-_BATCH = 16
+VIEW_PX = 64
+VIEW_SCALE = 1.6  # side of the view as a multiple of the box's longer side
+MIDDLE = slice(4, 12)  # the cells in which the centre of the view's own face can lie
+LEAST_SCORE = 0.15  # below this the view shows no face, and the face keeps its landmarks
+BATCH = 16
 
 
 class Aligner:
@@ -45,8 +45,8 @@ class Aligner:
     def __call__(self, image: Image, faces: Sequence[Face]) -> tuple[Face, ...]:
         """Return the faces of an RGB image uint8 (H, W, 3) with landmarks, in the same order."""
         aligned: list[Face] = []
-        for start in range(0, len(faces), _BATCH):
-            part = faces[start : start + _BATCH]
+        for start in range(0, len(faces), BATCH):
+            part = faces[start : start + BATCH]
             views = np.stack([_view(image, face.box) for face in part])
             planes = np.ascontiguousarray(views.transpose(0, 3, 1, 2), np.float32)
             maps = self._session.run(
@@ -59,7 +59,7 @@ class Aligner:
 
 
 def _corner_and_side(box: Box) -> tuple[float, float, float]:
-    side = max(box.w, box.h) * _VIEW_SCALE
+    side = max(box.w, box.h) * VIEW_SCALE
     return box.x + (box.w - side) / 2, box.y + (box.h - side) / 2, side
 
 
@@ -74,9 +74,9 @@ def _view(image: Image, box: Box) -> NDArray[np.uint8]:
         part = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     else:
         part = image[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
-    size = (_VIEW_PX, _VIEW_PX)
+    size = (VIEW_PX, VIEW_PX)
     resized = PillowImage.fromarray(part).resize(
-        size, PillowImage.Resampling.BILINEAR, reducing_gap=2.0
+        size, PillowImage.Resampling.BILINEAR, reducing_gap=REDUCING_GAP
     )
     return np.asarray(resized)
 
@@ -87,16 +87,16 @@ def _decode(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32] | None:
     The maps are those of :class:`mien.faces.CenterFace`, each (channels, rows, columns).
     """
     heatmap, log_size, offset, landmarks = maps
-    middle = heatmap[0, _MIDDLE, _MIDDLE]
+    middle = heatmap[0, MIDDLE, MIDDLE]
     row, column = np.unravel_index(int(middle.argmax()), middle.shape)
-    if middle[row, column] < _LEAST_SCORE:
+    if middle[row, column] < LEAST_SCORE:
         return None
-    at = (slice(None), int(row) + _MIDDLE.start, int(column) + _MIDDLE.start)
+    at = (slice(None), int(row) + MIDDLE.start, int(column) + MIDDLE.start)
     cell = np.array(at[1:]) + 0.5
     size = np.exp(log_size[at])
     start = cell + offset[at] - size / 2
     points = start + landmarks[at].reshape(5, 2) * size
-    return np.asarray(points[:, ::-1] * (_CELL_PX / _VIEW_PX), np.float32)
+    return np.asarray(points[:, ::-1] * (CELL_PX / VIEW_PX), np.float32)
 
 
 def _placed(face: Face, points: NDArray[np.float32]) -> Face:

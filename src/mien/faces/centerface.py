@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
 from mien.errors import ConfigError
-from mien.faces.detections import Detections, input_scale, needs_px_for, smallest_face_for
+from mien.faces.detections import (
+    CELL_PX,
+    REDUCING_GAP,
+    Detections,
+    input_scale,
+    needs_px_for,
+    smallest_face_for,
+)
 from mien.faces.detector import require_rgb
 from mien.faces.template import CENTERFACE
 from mien.runtime import make_session
@@ -20,9 +27,9 @@ __all__ = ["CenterFace"]
 
 # The longer side, in pixels of its input, from which the detector finds a face reliably: of the
 # 29 faces of the Solvay photograph of 1927, 12 to 21 pixels there, the lowest score is 0.56.
-_WORKABLE_FACE_PX = 16
-_STRIDE = 32  # of the network's coarsest layer: input sides are multiples of it
-_CELL_PX = 4  # input pixels per cell of the output maps
+WORKABLE_FACE_PX = 16
+THRESHOLD = 0.4  # of the detection score
+STRIDE = 32  # of the network's coarsest layer: input sides are multiples of it
 
 
 class CenterFace:
@@ -52,7 +59,7 @@ class CenterFace:
         self,
         *,
         min_face_px: int | None = None,
-        threshold: float = 0.4,
+        threshold: float = THRESHOLD,
         threads: int = 0,
         same_size: bool = False,
         device: str = "cpu",
@@ -81,7 +88,7 @@ class CenterFace:
         """
         require_rgb(image)
         height, width = image.shape[:2]
-        scale = input_scale((height, width), self.min_face_px, _WORKABLE_FACE_PX)
+        scale = input_scale((height, width), self.min_face_px, WORKABLE_FACE_PX)
         blob, size_hw = _to_input(image, scale)
         maps = self._session.run(["heatmap", "log_size", "offset", "landmarks"], {"image": blob})
         found = _decode(*(each[0] for each in maps), threshold=self.threshold)
@@ -96,8 +103,8 @@ def _to_input(image: Image, scale: float) -> tuple[NDArray[np.float32], tuple[in
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     picture = fromarray(image)
     if picture.size != (width, height):  # a triangle over all source pixels, so nothing aliases
-        picture = picture.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
-    padded_hw = (math.ceil(side / _STRIDE) * _STRIDE for side in (height, width))
+        picture = picture.resize((width, height), Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    padded_hw = (math.ceil(side / STRIDE) * STRIDE for side in (height, width))
     blob = np.zeros((1, 3, *padded_hw), np.float32)
     blob[0, :, :height, :width] = np.asarray(picture).transpose(2, 0, 1)
     return blob, (height, width)
@@ -118,9 +125,9 @@ def _decode(
     """
     rows, columns = np.nonzero(heatmap[0] > threshold)
     scores = heatmap[0, rows, columns]
-    size = np.exp(log_size[::-1, rows, columns].T) * _CELL_PX
+    size = np.exp(log_size[::-1, rows, columns].T) * CELL_PX
     cells = np.stack([columns, rows], axis=1) + 0.5
-    centres = (cells + offset[::-1, rows, columns].T) * _CELL_PX
+    centres = (cells + offset[::-1, rows, columns].T) * CELL_PX
     boxes = np.concatenate([centres - size / 2, size], axis=1).astype(np.float32)
     parts = landmarks[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
     points = parts * boxes[:, None, 2:] + boxes[:, None, :2]

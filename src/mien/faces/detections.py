@@ -12,13 +12,16 @@ from mien.types import CROP_HW, Box, Face, Point
 
 __all__ = ["Detections", "input_scale", "needs_px_for"]
 
-_SMALLEST = 1 / 20  # the default smallest face as a fraction of the image's shorter side,
-_SMALLEST_PX = 20  # but not less than this
+SMALLEST = 1 / 20  # the default smallest face as a fraction of the image's shorter side,
+SMALLEST_PX = 20  # but not less than this
 # Smaller images are enlarged to this: pictures of 48 pixels that are almost all face are found
 # at 128 pixels more often than at 64, and not more often at 192.
-_MIN_INPUT_PX = 128
-_MAX_INPUT_PX = 2048
-_MAX_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
+MIN_INPUT_PX = 128
+MAX_INPUT_PX = 2048
+CELL_PX = 4  # pixels of its input per cell of the maps of CenterFace's network
+# Where an image shrinks by at least twice this, Pillow takes means of whole pixels first.
+REDUCING_GAP = 2.0
+MAX_OVERLAP = 0.3  # intersection over union above which two boxes are the same face
 
 
 class Detections(NamedTuple):
@@ -39,7 +42,7 @@ class Detections(NamedTuple):
             kept.append(best)
             shared = np.minimum(ends[left], ends[best]) - np.maximum(starts[left], starts[best])
             overlap = np.maximum(shared, 0).prod(axis=1)
-            left = left[overlap <= _MAX_OVERLAP * (areas[left] + areas[best] - overlap)]
+            left = left[overlap <= MAX_OVERLAP * (areas[left] + areas[best] - overlap)]
         rows = np.array(kept, np.intp)
         return Detections(*(values[rows] for values in self))
 
@@ -70,9 +73,9 @@ def input_scale(size_hw: tuple[int, int], min_face_px: int | None, workable_px: 
         workable_px: the longer side of the smallest face that the network surely finds.
     """
     shorter, longer = sorted(size_hw)
-    smallest = min_face_px or max(_SMALLEST_PX, shorter * _SMALLEST)
-    scale = max(min(1.0, workable_px / smallest), _MIN_INPUT_PX / shorter)
-    return min(scale, _MAX_INPUT_PX / longer)
+    smallest = min_face_px or max(SMALLEST_PX, shorter * SMALLEST)
+    scale = max(min(1.0, workable_px / smallest), MIN_INPUT_PX / shorter)
+    return min(scale, MAX_INPUT_PX / longer)
 
 
 def needs_px_for(min_face_px: int | None) -> int | None:
@@ -81,11 +84,11 @@ def needs_px_for(min_face_px: int | None) -> int | None:
     A crop wants one pixel of the image for each of its own, so more need not be decoded. A size
     in pixels of the full image cannot be looked for in a smaller one: ``None``.
     """
-    return round(CROP_HW[0] / _SMALLEST) if min_face_px is None else None
+    return round(CROP_HW[0] / SMALLEST) if min_face_px is None else None
 
 
 def smallest_face_for(min_face_px: int | None) -> SmallestFace:
     """Return the smallest face that is looked for; see :func:`input_scale`."""
     if min_face_px is None:
-        return SmallestFace(_SMALLEST_PX, _SMALLEST)
+        return SmallestFace(SMALLEST_PX, SMALLEST)
     return SmallestFace(min_face_px, 0.0)

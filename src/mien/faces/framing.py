@@ -19,7 +19,7 @@ __all__ = ["FaceCrops", "Framer", "crop_corners", "crop_faces", "thumbnail"]
 
 # At most this many samples a side are averaged for a pixel of a crop: more change nothing
 # that can be seen, and so the time does not grow with the face.
-_MAX_SAMPLES = 8
+MAX_SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +158,7 @@ def _cut(image: Image, square: _Sides, size_hw: tuple[int, int]) -> NDArray[np.u
     height, width = size_hw
     side = min(size_hw)
     part, square = _around(image, square, side)
-    per_pixel = min(max(1, math.ceil(square.span / side)), _MAX_SAMPLES)
+    per_pixel = min(max(1, math.ceil(square.span / side)), MAX_SAMPLES)
     step_x, step_y = square.right / (width * per_pixel), square.down / (height * per_pixel)
     corner = square.centre - (square.right + square.down) / 2
     sampled = fromarray(part).transform(
@@ -184,7 +184,7 @@ def _around(image: Image, square: _Sides, side_px: int) -> tuple[NDArray[np.uint
     end = np.clip(np.ceil(centre + reach), start + 1, limits).astype(np.int64)
     grey = fromarray(image[start[1] : end[1], start[0] : end[0]]).convert("L")
 
-    shrink = max(1, int(square.span / (side_px * _MAX_SAMPLES)))
+    shrink = max(1, int(square.span / (side_px * MAX_SAMPLES)))
     moved = _Sides((centre - start) / shrink, square.right / shrink, square.down / shrink)
     reach = moved.span / math.sqrt(2) + 2
     inside = np.asarray(grey.reduce(shrink))

@@ -16,6 +16,9 @@ from mien.types import Box, Face, Image, Point
 
 __all__ = ["Aligned", "Later", "SecondLook", "Turned", "default_detector"]
 
+TURNED_THRESHOLD = 0.75  # of the detection score; see Turned
+EVERY_EMPTY_FRAME = 10  # of a video's images without a face, one in so many gets second looks
+
 
 def default_detector(
     *,
@@ -48,7 +51,9 @@ def default_detector(
         )
         return Aligned(detector, first.aligner)
 
-    return SecondLook(first, Turned(first), Later(centerface), every=10 if same_size else 1)
+    return SecondLook(
+        first, Turned(first), Later(centerface), every=EVERY_EMPTY_FRAME if same_size else 1
+    )
 
 
 class SecondLook:
@@ -85,7 +90,7 @@ class Turned:
             which still finds 83 % of the faces turned by 90 degrees.
     """
 
-    def __init__(self, detector: Detector, threshold: float = 0.75) -> None:
+    def __init__(self, detector: Detector, threshold: float = TURNED_THRESHOLD) -> None:
         self._detector, self._threshold = detector, threshold
 
     def __call__(self, image: Image) -> tuple[Face, ...]:

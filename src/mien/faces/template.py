@@ -20,9 +20,9 @@ __all__ = ["CENTERFACE", "YUNET", "FaceTemplate", "Square", "frame"]
 
 # Beyond these, landmarks contradict the box or each other. Of 2,121 pasted FER2013 pictures 2 %
 # of YuNet's landmarks, fitted, differ from the box by more, and 0.2 % are no face's landmarks.
-_MAX_RATIO = 1.25  # of the side by landmarks to the side by the box, either way
-_MAX_OFFSET = 0.2  # between the centres, in sides by the box
-_MAX_RESIDUAL = 0.14  # of the fit: root mean square, in sides of the fitted square
+MAX_RATIO = 1.25  # of the side by landmarks to the side by the box, either way
+MAX_OFFSET = 0.2  # between the centres, in sides by the box
+MAX_RESIDUAL = 0.14  # of the fit: root mean square, in sides of the fitted square
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ def frame(face: Face, template: FaceTemplate) -> Square:
     by_landmarks = _by_landmarks(face, template)
     if by_landmarks is None:
         return by_box
-    side = min(max(by_landmarks.side, by_box.side / _MAX_RATIO), by_box.side * _MAX_RATIO)
+    side = min(max(by_landmarks.side, by_box.side / MAX_RATIO), by_box.side * MAX_RATIO)
     # The box's shift goes along the face, whose roll is known now.
     by_box = _by_box(face, template, by_landmarks.roll)
     offset = np.subtract(by_landmarks.centre, by_box.centre)
     distance = math.hypot(*offset) / by_box.side
     weight = template.landmark_weight
     centre = np.asarray(by_box.centre) + offset * (
-        weight * min(1.0, _MAX_OFFSET / max(distance, 1e-9))
+        weight * min(1.0, MAX_OFFSET / max(distance, 1e-9))
     )
     blended = side**weight * by_box.side ** (1 - weight)
     return Square(Point(*centre.tolist()), blended, by_landmarks.roll)
@@ -122,7 +122,7 @@ def _by_landmarks(face: Face, template: FaceTemplate) -> Square | None:
     turn = complex(np.vdot(from_mean, points - points.mean()) / np.vdot(from_mean, from_mean))
     centre = complex(points.mean() - turn * model.mean())
     residual = np.sqrt(np.mean(np.abs(points - turn * model - centre) ** 2))
-    if not residual <= _MAX_RESIDUAL * abs(turn) or turn == 0:
+    if not residual <= MAX_RESIDUAL * abs(turn) or turn == 0:
         return None
     return Square(Point(centre.real, centre.imag), abs(turn), cmath.phase(turn))
 

@@ -36,14 +36,17 @@ REASONS = ("too small", "blurred", "dark", "overexposed", "turned away", "cut of
 
 # How far the nose tip stands out of the plane of eyes and mouth, in sides of the frame. On adults
 # it is about half the distance from eyes to mouth.
-_NOSE_DEPTH = 0.18
-_WHITE = 250
+NOSE_DEPTH = 0.18
+WHITE = 250
+DARK_BELOW = 128  # a flat crop is dark below this mean, overexposed from it on
+RANGE_PERCENTILES = (2.0, 98.0)  # between them lies the contrast
+OUTSIDE_SAMPLES = 32  # a side, of a square of which a part may lie beyond the image
 
 # Crops of less contrast are stretched until these percentiles are these values. Of held-out rows
 # 1 % have less as they are; at a tenth of their light all have.
-_LOW_DEVIATION = 25.0
-_PERCENTILES = (2.0, 98.0)
-_STRETCHED_TO = (20.0, 235.0)
+LOW_DEVIATION = 25.0
+PERCENTILES = (2.0, 98.0)
+STRETCHED_TO = (20.0, 235.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,12 @@ def visibility_of(
         size_hw: of the image; needed with a face.
     """
     pixels = crop.reshape(crop.shape[:2]).astype(np.float64)
-    low, high = np.percentile(pixels, (2, 98))
+    low, high = np.percentile(pixels, RANGE_PERCENTILES)
     shown = {
         "sharpness": _sharpness(pixels),
         "light": float(pixels.mean()),
         "contrast": float(high - low),
-        "white": float(np.mean(pixels >= _WHITE)),
+        "white": float(np.mean(pixels >= WHITE)),
     }
     if face is None or template is None or size_hw is None:
         return Visibility(None, **shown)
@@ -99,8 +102,8 @@ def reasons(seen: Visibility, limits: Limits | None = None) -> tuple[str, ...]:
     holds: Mapping[str, bool] = {
         "too small": seen.size_px is not None and seen.size_px < limits.min_size_px,
         "blurred": seen.sharpness < limits.min_sharpness,
-        "dark": flat and seen.light < 128,
-        "overexposed": (flat and seen.light >= 128) or seen.white > limits.max_white,
+        "dark": flat and seen.light < DARK_BELOW,
+        "overexposed": (flat and seen.light >= DARK_BELOW) or seen.white > limits.max_white,
         "turned away": abs(seen.yaw or 0) > limits.max_yaw
         or abs(seen.pitch or 0) > limits.max_pitch,
         "cut off": seen.outside > limits.max_outside,
@@ -130,11 +133,11 @@ def stretch_contrast(crops: Crops) -> Crops:
     if len(crops) == 0:
         return crops
     flat = crops.reshape(len(crops), -1)
-    low, high = np.percentile(flat, _PERCENTILES, axis=1)
-    rows = np.flatnonzero((flat.std(axis=1) < _LOW_DEVIATION) & (high > low))
+    low, high = np.percentile(flat, PERCENTILES, axis=1)
+    rows = np.flatnonzero((flat.std(axis=1) < LOW_DEVIATION) & (high > low))
     if len(rows) == 0:
         return crops
-    start, end = _STRETCHED_TO
+    start, end = STRETCHED_TO
     gain = (end - start) / (high - low)[rows]
     values = (flat[rows] - low[rows, None]) * gain[:, None] + start
     stretched: Crops = crops.copy()
@@ -170,12 +173,12 @@ def _turn(face: Face, template: FaceTemplate, square: Square) -> tuple[float, fl
     if size == 0:
         return None
     part = (model[2, 1] - model[0, 1]) / (model[3, 1] - model[0, 1])
-    out = axes @ (points[2] - eyes - part * (mouth - eyes)) / (size * _NOSE_DEPTH)
+    out = axes @ (points[2] - eyes - part * (mouth - eyes)) / (size * NOSE_DEPTH)
     yaw, pitch = np.degrees(np.arcsin(np.clip(out, -1, 1))).tolist()
     return yaw, pitch
 
 
-def _outside(square: Square, size_hw: tuple[int, int], samples: int = 32) -> float:
+def _outside(square: Square, size_hw: tuple[int, int], samples: int = OUTSIDE_SAMPLES) -> float:
     """Return the fraction of a square beyond its image, by a grid of samples."""
     steps = (np.arange(samples) + 0.5) / samples - 0.5
     u, v = np.meshgrid(steps, steps)

@@ -15,7 +15,13 @@ from PIL import Image as PillowImage
 
 from mien.errors import ConfigError
 from mien.faces.alignment import Aligner
-from mien.faces.detections import Detections, input_scale, needs_px_for, smallest_face_for
+from mien.faces.detections import (
+    REDUCING_GAP,
+    Detections,
+    input_scale,
+    needs_px_for,
+    smallest_face_for,
+)
 from mien.faces.detector import require_rgb
 from mien.faces.template import YUNET
 from mien.runtime import make_session
@@ -23,17 +29,18 @@ from mien.types import Face, Image
 
 __all__ = ["YuNet"]
 
-_STRIDES = (8, 16, 32)  # input pixels per cell of each map; input sides are multiples of the last
-_WORKABLE_FACE_PX = 16
+STRIDES = (8, 16, 32)  # input pixels per cell of each map; input sides are multiples of the last
+WORKABLE_FACE_PX = 16
+THRESHOLD = 0.6  # of the detection score
 
 # A photo lacks contrast, being dim or hazy, if all but the darkest and the brightest 0.5 % of its
 # values lie this close together. It is then looked at a second time, stretched until they are
 # black and white: of 75 faces at 3 % of their light YuNet finds none as they are, and all after
 # it. The first look keeps faces that stand in their own light in the dark. More gain than 30
 # would only enlarge the steps of 8 bits.
-_LOW_RANGE = 128
-_TAIL = 0.005
-_MAX_GAIN = 30.0
+LOW_RANGE = 128
+TAIL = 0.005
+MAX_GAIN = 30.0
 
 
 class YuNet:
@@ -67,7 +74,7 @@ class YuNet:
         self,
         *,
         min_face_px: int | None = None,
-        threshold: float = 0.6,
+        threshold: float = THRESHOLD,
         threads: int = 0,
         same_size: bool = False,
         device: str = "cpu",
@@ -96,7 +103,7 @@ class YuNet:
         """
         require_rgb(image)
         height, width = image.shape[:2]
-        scale = input_scale((height, width), self.min_face_px, _WORKABLE_FACE_PX)
+        scale = input_scale((height, width), self.min_face_px, WORKABLE_FACE_PX)
         resized = _resized(image, scale)
         looks = [self._look(each) for each in (resized, *_stretched(resized))]
         found = Detections(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
@@ -104,7 +111,7 @@ class YuNet:
         return self.aligner(image, found.without_overlaps().to_faces(scale_xy))
 
     def _look(self, resized: PillowImage.Image) -> Detections:
-        stride = _STRIDES[-1]  # black to the right and below fills it up
+        stride = STRIDES[-1]  # black to the right and below fills it up
         height, width = (math.ceil(side / stride) * stride for side in resized.size[::-1])
         pixels = np.zeros((1, height, width, 3), np.uint8)
         pixels[0, : resized.height, : resized.width] = np.asarray(resized)
@@ -121,7 +128,7 @@ def decode(maps: Sequence[NDArray[np.float32]], threshold: float) -> Detections:
     """
     levels = [
         _decode_level(level[0], stride, threshold)
-        for level, stride in zip(maps, _STRIDES, strict=True)
+        for level, stride in zip(maps, STRIDES, strict=True)
     ]
     return Detections(*(np.concatenate(parts) for parts in zip(*levels, strict=True)))
 
@@ -145,15 +152,15 @@ def _resized(image: Image, scale: float) -> PillowImage.Image:
     if whole.size == (width, height):
         return whole
     # a triangle over all source pixels, so that nothing aliases
-    return whole.resize((width, height), PillowImage.Resampling.BILINEAR, reducing_gap=2.0)
+    return whole.resize((width, height), PillowImage.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
 
 
 def _stretched(resized: PillowImage.Image) -> Iterator[PillowImage.Image]:
     """Yield an image of low contrast stretched to all of it, and nothing for any other image."""
     counts = np.array(resized.histogram()).reshape(3, 256).sum(axis=0)
     below = np.cumsum(counts) / counts.sum()
-    dark, bright = np.searchsorted(below, (_TAIL, 1 - _TAIL)).tolist()
-    if bright - dark < _LOW_RANGE:
-        values = (np.arange(256) - dark) * min(255 / max(bright - dark, 1), _MAX_GAIN)
+    dark, bright = np.searchsorted(below, (TAIL, 1 - TAIL)).tolist()
+    if bright - dark < LOW_RANGE:
+        values = (np.arange(256) - dark) * min(255 / max(bright - dark, 1), MAX_GAIN)
         table = np.clip(np.rint(values), 0, 255).astype(int).tolist()
         yield resized.point(table * 3)

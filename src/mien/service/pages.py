@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from starlette.staticfiles import StaticFiles
 
 from mien.card import Calibration
 from mien.faces import smallest_face_of
-from mien.faces.template import CENTERFACE
 from mien.palette import colors_of
 from mien.runtime import default_model
 from mien.service.deps import check_key, services_of
 from mien.service.engine import Engine
 from mien.service.errors import ServiceError, error_response
+from mien.service.local_settings import settings_of
 from mien.service.notice import NOTICE
 from mien.templates import render
 
@@ -126,7 +125,7 @@ async def live_page(request: Request) -> Response:
 
 @local.api_route("", methods=["GET", "HEAD"])
 async def local_page(request: Request) -> Response:
-    """The same page with both networks in the browser: no image leaves the device."""
+    """The same page with the networks in the browser: no image leaves the device."""
     return _page(request, "local", _LOCAL_HEADERS)
 
 
@@ -175,17 +174,20 @@ async def local_settings(request: Request) -> dict[str, Any]:
     return {
         "runtime": all((static_folder() / "vendor" / name).is_file() for name in RUNTIME_FILES),
         "model": _model_path(request) is not None,
-        "head": predictor.head,
-        "labels": list(predictor.labels),
-        "geometry": {"scale": CENTERFACE.box_scale, "shift_y": CENTERFACE.box_shift_y},
-        "confidence": asdict(predictor.calibration),
+        **settings_of(predictor),
     }
 
 
 @local.get("/detector.onnx")
 async def local_detector() -> Response:
-    """The weights of the detector."""
-    return _weights(Path(str(resources.files("mien") / "assets" / "centerface.onnx")))
+    """The weights of YuNet."""
+    return _weights(_asset("yunet.onnx"))
+
+
+@local.get("/aligner.onnx")
+async def local_aligner() -> Response:
+    """The weights of CenterFace: landmarks of each face, and the last look for one."""
+    return _weights(_asset("centerface.onnx"))
 
 
 @local.get("/model.onnx")
@@ -197,6 +199,10 @@ async def local_model(request: Request) -> Response:
     if path is None:
         raise ServiceError("not_found", "this model is not one that a browser can run")
     return _weights(path)
+
+
+def _asset(name: str) -> Path:
+    return Path(str(resources.files("mien") / "assets" / name))
 
 
 def _weights(path: Path) -> Response:

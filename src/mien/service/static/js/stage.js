@@ -102,7 +102,7 @@ export class Stage {
   #describe() {
     byId("reader").textContent = this.local ? "this browser" : "the service";
     byId("where").textContent = this.local
-      ? "Both networks run in this browser: no image leaves this device."
+      ? "The networks run in this browser: no image leaves this device."
       : `Images are sent to ${location.host}, read in memory and forgotten. `
         + "To keep them on this device, choose “On this device”.";
     byId("key-form").hidden = this.local || !this.settings.needsKey;

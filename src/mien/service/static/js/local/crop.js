@@ -1,50 +1,69 @@
-// Cuts a face out as the network was trained to see it, as mien/faces.py does: a square level
-// with the eyes, averaged down to 48 x 48, in grey; beyond the picture its border is repeated.
+// Cuts a square out in grey, as in mien/faces/framing.py: each pixel is the mean of those under
+// it; beyond the image its border is repeated.
 
-const SIDE = 48;
-const MAX_SAMPLES = 8;
+import { blank, grey, part } from "./images.js";
+import { clamp } from "./numbers.js";
+import { reduce } from "./resize.js";
 
-export function cropFace(image, face, geometry) {
-  const { box, landmarks } = face;
-  const side = Math.max(box.w, box.h);
-  const span = side * geometry.scale;
-  const samples = Math.min(Math.max(1, Math.ceil(span / SIDE)), MAX_SAMPLES);
-  const step = span / (SIDE * samples);
-  const [right, left] = landmarks;
-  const roll = left ? Math.atan2(left[1] - right[1], left[0] - right[0]) : 0;
-  const across = [step * Math.cos(roll), step * Math.sin(roll)];
-  const down = [-across[1], across[0]];
-  const shift = (side * geometry.shift_y) / step;
-  const middle = (SIDE * samples - 1) / 2;
-  const startX = box.x + box.w / 2 + down[0] * shift - 0.5 - middle * (across[0] + down[0]);
-  const startY = box.y + box.h / 2 + down[1] * shift - 0.5 - middle * (across[1] + down[1]);
-  const crop = new Uint8Array(SIDE * SIDE);
-  for (let row = 0; row < SIDE; row += 1) {
-    for (let column = 0; column < SIDE; column += 1) {
-      let sum = 0;
-      for (let v = row * samples; v < (row + 1) * samples; v += 1) {
-        for (let u = column * samples; u < (column + 1) * samples; u += 1) {
-          sum += grey(image, startX + u * across[0] + v * down[0], startY + u * across[1] + v * down[1]);
-        }
-      }
-      crop[row * SIDE + column] = Math.round(sum / (samples * samples));
-    }
-  }
-  return crop;
+// square: of cropSquare, in an image of full size that is `scale` times as wide and as high.
+export function cutOut(image, square, scale, { size_hw: [height, width], max_samples: most }) {
+  const least = Math.min(height, width);
+  const sides = around(image, sidesOf(square, scale), least, most);
+  const samples = clamp(Math.ceil(sides.span / least), 1, most);
+  const sampled = sample(sides, width * samples, height * samples);
+  return reduce(sampled, samples);
 }
 
-// Luma by ITU-R BT.601 between four pixels.
-function grey({ data, width, height }, x, y) {
-  const left = Math.floor(x);
-  const top = Math.floor(y);
-  const luma = (column, row) => {
-    const c = Math.min(Math.max(column, 0), width - 1);
-    const r = Math.min(Math.max(row, 0), height - 1);
-    const at = (r * width + c) * 4;
-    return 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
-  };
-  const fx = x - left;
-  const fy = y - top;
-  return (luma(left, top) * (1 - fx) + luma(left + 1, top) * fx) * (1 - fy)
-    + (luma(left, top + 1) * (1 - fx) + luma(left + 1, top + 1) * fx) * fy;
+function sidesOf({ centre, side, roll }, [across, down]) {
+  const [x, y] = [Math.cos(roll) * side, Math.sin(roll) * side];
+  return withSpan({
+    centre: [centre[0] / across, centre[1] / down],
+    right: [x / across, y / down],
+    down: [-y / across, x / down],
+  });
+}
+
+function withSpan(sides) {
+  return { ...sides, span: Math.max(Math.hypot(...sides.right), Math.hypot(...sides.down)) };
+}
+
+// Returns the square in the pixels of what it can touch, which comes with it, in grey. A large
+// square is shrunk to what is sampled at most.
+function around(image, sides, least, most) {
+  const reach = sides.span / Math.SQRT2 + 2;
+  const limits = [image.width, image.height];
+  const centre = sides.centre.map((value, axis) => clamp(value, -reach, limits[axis] + reach));
+  const start = centre.map((value, axis) => clamp(Math.floor(value - reach), 0, limits[axis] - 1));
+  const end = centre.map((value, axis) =>
+    clamp(Math.ceil(value + reach), start[axis] + 1, limits[axis]));
+  const inside = grey(part(image, ...start, end[0] - start[0], end[1] - start[1]));
+  const shrink = Math.max(1, Math.trunc(sides.span / (least * most)));
+  return withSpan({
+    pixels: reduce(inside, shrink),
+    centre: centre.map((value, axis) => (value - start[axis]) / shrink),
+    right: sides.right.map((value) => value / shrink),
+    down: sides.down.map((value) => value / shrink),
+  });
+}
+
+// Values between four pixels, without their fractions, as Pillow gives them.
+function sample({ pixels: { data, width, height }, centre, right, down }, columns, rows) {
+  const result = blank(columns, rows, 1);
+  const corner = centre.map((value, axis) => value - (right[axis] + down[axis]) / 2);
+  let to = 0;
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1, to += 1) {
+      const [u, v] = [(column + 0.5) / columns, (row + 0.5) / rows];
+      const x = corner[0] + right[0] * u + down[0] * v - 0.5;
+      const y = corner[1] + right[1] * u + down[1] * v - 0.5;
+      const [left, top] = [Math.floor(x), Math.floor(y)];
+      const [x0, x1] = [clamp(left, 0, width - 1), clamp(left + 1, 0, width - 1)];
+      const y0 = clamp(top, 0, height - 1) * width;
+      const y1 = clamp(top + 1, 0, height - 1) * width;
+      const above = data[y0 + x0] + (data[y0 + x1] - data[y0 + x0]) * (x - left);
+      const below = data[y1 + x0] + (data[y1 + x1] - data[y1 + x0]) * (x - left);
+      result.data[to] = Math.trunc(above + (below - above) * (y - top));
+    }
+  }
+  return result;
 }

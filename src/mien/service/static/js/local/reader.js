@@ -3,7 +3,9 @@
 import { DAMAGED } from "../refusals.js";
 import { unlessAborted } from "../turns.js";
 
-const LONGEST_PHOTO_SIDE = 2048;
+// By how much large photos are reduced, of all formats, for the sake of memory; mien.images reduces
+// JPEG alone.
+const REDUCTIONS = [8, 4, 2, 1];
 
 export class LocalReader {
   // onProgress(words, fraction or nothing): how far the networks have come.
@@ -11,6 +13,7 @@ export class LocalReader {
     this.onProgress = onProgress;
     this.worker = null;
     this.ready = null;
+    this.needsPx = 0;
     this.waiting = new Map();
     this.count = 0;
   }
@@ -36,7 +39,7 @@ export class LocalReader {
   async read(canvas, signal) {
     const started = performance.now();
     const bitmap = await createImageBitmap(canvas);
-    const answer = await this.#post({ bitmap, video: true, time: started / 1000 }, [bitmap], signal);
+    const answer = await this.#post({ bitmap, time: started / 1000 }, [bitmap], signal);
     return { ...answer, dropped: 0, latency_ms: performance.now() - started };
   }
 
@@ -44,22 +47,23 @@ export class LocalReader {
     await this.start(signal);
     onProgress("Reading");
     const { naturalWidth: width, naturalHeight: height } = image;
-    const scale = Math.min(1, LONGEST_PHOTO_SIDE / Math.max(width, height));
+    const shorter = Math.min(width, height);
+    const by = REDUCTIONS.find((each) => each === 1 || shorter >= each * this.needsPx);
     const started = performance.now();
-    const bitmap = await createImageBitmap(image, {
-      resizeWidth: Math.round(width * scale),
-      resizeHeight: Math.round(height * scale),
-      resizeQuality: "high",
-    }).catch(() => {
+    const reduced = {
+      resizeWidth: Math.ceil(width / by), resizeHeight: Math.ceil(height / by), resizeQuality: "high",
+    };
+    const bitmap = await createImageBitmap(image, by === 1 ? {} : reduced).catch(() => {
       throw new Error(DAMAGED);
     });
-    const answer = await this.#post({ bitmap, video: false }, [bitmap], signal);
+    const answer = await this.#post({ bitmap, size: { width, height } }, [bitmap], signal);
     return { ...answer, latency_ms: performance.now() - started };
   }
 
   async #load() {
     this.onProgress("Fetching the networks");
     const settings = await this.#settings();
+    this.needsPx = settings.detector.needs_px;
     this.worker = new Worker("/static/js/local/worker.js", { type: "module" });
     this.worker.onmessage = ({ data }) => this.#answer(data);
     this.worker.onerror = (event) => {

@@ -1,20 +1,22 @@
-// Identities over frames, and probabilities smoothed in time.
+// Simpler than mien.video.tracking, which the service uses: boxes that overlap are one person,
+// whose probabilities are smoothed with one time constant; nobody is followed out of sight.
 
 import { weigh } from "./confidence.js";
-import { overlap } from "./detector.js";
+import { overlap } from "./detections.js";
 
 const TIME_CONSTANT_S = 0.35;
 const FORGET_S = 1;
 const LEAST_OVERLAP = 0.2;
 
 export class Tracker {
-  constructor() {
+  constructor(settings) {
+    this.settings = settings;
     this.tracks = new Map();
     this.count = 0;
   }
 
   // faces: readings of one frame; time: in seconds.
-  step(faces, time, { labels, confidence }) {
+  step(faces, time) {
     for (const [identity, track] of this.tracks) {
       if (time - track.time > FORGET_S) this.tracks.delete(identity);
     }
@@ -23,12 +25,12 @@ export class Tracker {
       const identity = this.#match(face, free);
       const old = this.tracks.get(identity);
       const weight = old ? 1 - Math.exp(-(time - old.time) / TIME_CONSTANT_S) : 1;
-      const values = labels.map((label, index) => {
+      const values = this.settings.labels.map((label, index) => {
         const before = old ? old.values[index] : 0;
         return before + (face.probabilities[label] - before) * weight;
       });
       this.tracks.set(identity, { box: face.box, values, time });
-      return { ...face, ...weigh(values, labels, confidence), identity };
+      return { ...face, ...weigh(values, face.visibility, this.settings), identity };
     });
   }
 

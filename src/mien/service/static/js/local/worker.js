@@ -1,72 +1,52 @@
-// Both networks, in a thread of their own.
+// The networks, in a thread of their own.
 
 import * as ort from "/static/vendor/ort.wasm.min.mjs";
-import { classify } from "./confidence.js";
-import { cropFace } from "./crop.js";
-import { Detector } from "./detector.js";
 import { fetchAll } from "./fetching.js";
-import { Tracker } from "./tracker.js";
+import { blank, rgbOf } from "./images.js";
+import { networksOf } from "./networks.js";
+import { Pipeline } from "./pipeline.js";
 
 ort.env.wasm.wasmPaths = "/static/vendor/";
 ort.env.wasm.numThreads = self.crossOriginIsolated
   ? Math.min(4, Math.max(1, Math.floor(navigator.hardwareConcurrency / 2)))
   : 1;
 
-const SIDE = 48;
 const FILES = [
-  "/static/vendor/ort-wasm-simd-threaded.wasm", "/local/detector.onnx", "/local/model.onnx",
+  "/static/vendor/ort-wasm-simd-threaded.wasm",
+  "/local/detector.onnx", "/local/aligner.onnx", "/local/model.onnx",
 ];
+const WARM_UP_PX = 64;
 
-let settings;
-let detector;
-let network;
-let tracker = new Tracker();
+let pipeline;
 
-async function load(received) {
-  settings = received;
-  const [runtime, ...networks] = await fetchAll(FILES, (progress) => self.postMessage({ progress }));
+async function load(settings) {
+  const [runtime, ...weights] = await fetchAll(FILES, (progress) => self.postMessage({ progress }));
   ort.env.wasm.wasmBinary = runtime;
-  const [detectorSession, networkSession] = await Promise.all(
-    networks.map((bytes) => ort.InferenceSession.create(bytes)),
+  const [detector, aligner, classifier] = await Promise.all(
+    weights.map((bytes) => ort.InferenceSession.create(bytes)),
   );
-  detector = new Detector(ort, detectorSession);
-  network = networkSession;
-  await read(new ImageData(64, 64), false); // a first reading: compiling is not waited for later
-  tracker = new Tracker();
+  const networks = networksOf(ort, { detector, aligner, classifier }, settings);
+  // first runs: compiling is not waited for later
+  const [height, width] = settings.framing.size_hw;
+  await networks.classifier([blank(width, height, 1)]);
+  pipeline = new Pipeline(networks, settings);
+  await pipeline.readPhoto(blank(WARM_UP_PX, WARM_UP_PX, 3), { width: WARM_UP_PX, height: WARM_UP_PX });
 }
 
 function pixelsOf(bitmap) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white"; // under what is transparent, as in mien/images
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return context.getImageData(0, 0, canvas.width, canvas.height);
+  return rgbOf(context.getImageData(0, 0, canvas.width, canvas.height));
 }
 
-async function read(image, video, time = 0) {
-  const faces = await detector.find(image);
-  const logits = faces.length ? await run(faces.map((face) => cropFace(image, face, settings.geometry))) : [];
-  const read = faces.map((face, index) => ({
-    ...face,
-    ...classify(logits[index], settings.labels, settings.confidence),
-    identity: index + 1,
-  }));
-  const tracked = video ? tracker.step(read, time, settings) : read;
-  return { width: image.width, height: image.height, faces: tracked };
-}
-
-async function run(crops) {
-  const values = new Uint8Array(crops.length * SIDE * SIDE);
-  crops.forEach((crop, index) => values.set(crop, index * SIDE * SIDE));
-  const shape = [crops.length, SIDE, SIDE, 1];
-  const name = network.inputNames[0];
-  const asFloat = network.inputMetadata?.[0]?.type !== "uint8";
-  const tensor = asFloat
-    ? new ort.Tensor("float32", Float32Array.from(values), shape)
-    : new ort.Tensor("uint8", values, shape);
-  const { [settings.head]: output } = await network.run({ [name]: tensor }, [settings.head]);
-  const columns = settings.labels.length;
-  return crops.map((_, index) => output.data.slice(index * columns, (index + 1) * columns));
+function answer({ settings, bitmap, size, time }) {
+  if (settings) return load(settings);
+  const image = pixelsOf(bitmap);
+  return size ? pipeline.readPhoto(image, size) : pipeline.readFrame(image, time);
 }
 
 // one after the other: a session must not be run twice at once
@@ -74,14 +54,11 @@ let queue = Promise.resolve();
 self.onmessage = ({ data }) => {
   queue = queue.then(async () => {
     if (data.reset) {
-      tracker = new Tracker();
+      pipeline?.reset();
       return;
     }
     try {
-      const result = data.settings
-        ? await load(data.settings)
-        : await read(pixelsOf(data.bitmap), data.video, data.time);
-      self.postMessage({ id: data.id, result });
+      self.postMessage({ id: data.id, result: await answer(data) });
     } catch (error) {
       self.postMessage({ id: data.id, error: `Reading failed in this browser: ${error.message}` });
     }
