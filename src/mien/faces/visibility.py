@@ -127,14 +127,16 @@ def why_uncertain(
 def stretch_contrast(crops: Crops) -> Crops:
     """Return crops, uint8 (N, h, w, 1), in which those of low contrast are stretched.
 
-    Others are returned as they are, and so are flat ones. At 6 % of their light the network
-    reads 14 % of held-out rows right as they are, and 69 % stretched (71 % in full light).
+    Others are returned as they are, and so are those that are nearly flat, which are marked as
+    dark. At 6 % of their light the network reads 14 % of held-out rows right as they are, and
+    69 % stretched (71 % in full light).
     """
     if len(crops) == 0:
         return crops
     flat = crops.reshape(len(crops), -1)
     low, high = np.percentile(flat, PERCENTILES, axis=1)
-    rows = np.flatnonzero((flat.std(axis=1) < LOW_DEVIATION) & (high > low))
+    faint = flat.std(axis=1) < LOW_DEVIATION
+    rows = np.flatnonzero(faint & (high - low >= Limits.min_contrast))
     if len(rows) == 0:
         return crops
     start, end = STRETCHED_TO

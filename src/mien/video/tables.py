@@ -92,7 +92,7 @@ class ParquetTable:
         self._arrow = pyarrow
         types = {
             **dict.fromkeys(("frame", "box.x", "box.y", "box.w", "box.h", "identity"), "int32"),
-            **dict.fromkeys(("emotion", "set"), "string"),
+            **dict.fromkeys(("emotion", "set", "reasons"), "string"),
             "uncertain": "bool",
             "time_s": "float64",
         }

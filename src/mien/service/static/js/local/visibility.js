@@ -36,10 +36,10 @@ export function reasonsOf(seen, { limits, dark_below: darkBelow, reasons }) {
   return reasons.filter((reason) => holds[reason]);
 }
 
-// Returns a crop of low contrast stretched, any other as it is.
+// Returns a crop of low contrast stretched, any other as it is, and so a nearly flat one.
 export function stretchContrast(crop, settings) {
   const [low, high] = percentiles(crop.data, settings.percentiles);
-  if (deviation(crop.data) >= settings.low_deviation || high <= low) return crop;
+  if (deviation(crop.data) >= settings.low_deviation || high - low < settings.min_contrast) return crop;
   const [start, end] = settings.stretched_to;
   const gain = (end - start) / (high - low);
   return { ...crop, data: crop.data.map((value) => clamp(rint((value - low) * gain + start), 0, 255)) };
