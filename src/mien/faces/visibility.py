@@ -136,7 +136,7 @@ def stretch_contrast(crops: Crops) -> Crops:
     flat = crops.reshape(len(crops), -1)
     low, high = np.percentile(flat, PERCENTILES, axis=1)
     faint = flat.std(axis=1) < LOW_DEVIATION
-    rows = np.flatnonzero(faint & (high - low >= Limits.min_contrast))
+    rows = np.flatnonzero(faint & (high - low >= Limits().min_contrast))
     if len(rows) == 0:
         return crops
     start, end = STRETCHED_TO

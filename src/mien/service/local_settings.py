@@ -45,7 +45,7 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "visibility": _visibility(),
         "contrast": {
             "low_deviation": visibility.LOW_DEVIATION,
-            "min_contrast": visibility.Limits.min_contrast,
+            "min_contrast": visibility.Limits().min_contrast,
             "percentiles": visibility.PERCENTILES,
             "stretched_to": visibility.STRETCHED_TO,
         },
