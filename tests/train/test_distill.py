@@ -201,7 +201,7 @@ def test_layers_that_are_numbered_anew_still_start_the_same_network(
     start = tmp_path / "start.keras"
     given = nets.build(architecture)
     given.save(start)
-    write_card(make_card(start), tmp_path / "start.card.json")
+    write_card(make_card(start, heads={"emotion": EMOTIONS}), tmp_path / "start.card.json")
     settings = recipe(learning_rate=1e-9, min_learning_rate=0.0, batch_size=100).to_dict()
     settings["model"]["architecture"] = architecture
 
