@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -25,13 +26,13 @@ from mien.types import Crops, Logits
 
 @dataclass
 class Fixed:
-    """A session that says the same of every crop."""
+    """A session that gives every crop the same logits."""
 
     card: ModelCard
     logits: tuple[float, ...] = (3.0, 0, 0, 0, 0, 0, 0)
 
-    def __call__(self, crops: Crops) -> Logits:
-        return np.tile(np.float32(self.logits), (len(crops), 1))
+    def __call__(self, crops: Crops) -> Mapping[str, Logits]:
+        return {"emotion": np.tile(np.float32(self.logits), (len(crops), 1))}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def rows(drawn: Dataset) -> Dataset:
 
 @pytest.fixture(scope="module")
 def card() -> ModelCard:
-    return replace(make_card(), confidence=Calibration(abstain_below=0.5, set_threshold=0.2))
+    return make_card(calibration=Calibration(abstain_below=0.5, set_threshold=0.2))
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ def test_keras_gives_the_same_logits(
 
 @pytest.mark.parametrize("architecture", ["glance_53m", "glance_54m"])
 def test_an_opinion_is_kept_or_begins_with_the_label(architecture: str, tmp_path: Path) -> None:
-    from tests.models import make_card
+    from tests.support.models import make_card
 
     from mien.card import card_path, write_card
     from mien.train import nets

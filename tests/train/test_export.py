@@ -16,7 +16,6 @@ from mien.errors import ConfigError, InputError, ModelError, TrainingError
 from mien.runtime import OnnxSession, open_session
 from mien.train import export, nets, runs
 from mien.train.recipes import Recipe
-from mien.train.session import KerasSession
 from mien.types import EMOTIONS
 
 
@@ -113,13 +112,14 @@ def test_every_file_is_there(exported: export.Exported) -> None:
 
 def test_all_forms_give_the_same_logits(exported: export.Exported, drawn: Dataset) -> None:
     assert exported.parity <= 1e-4
-    for head, columns in (("emotion", 7), ("ferplus", 8)):
-        graph = open_session(file(exported, "glance.onnx"), head=head)
-        network = open_session(file(exported, "best_model.keras"), head=head)
-        for count in (0, 1, 33):
-            expected = network(drawn.crops[:count])
-            assert expected.shape == (count, columns)
-            assert np.abs(graph(drawn.crops[:count]) - expected).max(initial=0) <= 1e-4
+    graph = open_session(file(exported, "glance.onnx"))
+    network = open_session(file(exported, "best_model.keras"))
+    for count in (0, 1, 33):
+        expected, found = network(drawn.crops[:count]), graph(drawn.crops[:count])
+        assert set(found) == set(expected) == {"emotion", "ferplus"}
+        for head, columns in (("emotion", 7), ("ferplus", 8)):
+            assert expected[head].shape == (count, columns)
+            assert np.abs(found[head] - expected[head]).max(initial=0) <= 1e-4
 
 
 def test_features_leave_the_graph_beside_the_heads(
@@ -176,10 +176,10 @@ def test_the_card_says_everything(exported: export.Exported) -> None:
     assert (card.parameters, card.multiply_adds) == (1_584_047, 46_176_000)
     assert set(card.files) == {"glance.onnx", "best_model.keras"}
     assert card.recipe["training"]["validation_split"] == 0.3
-    for confidence in (head.calibration for head in card.heads.values()):
-        assert 0.05 < confidence.temperature < 20
-        assert confidence.coverage == 0.9
-        assert 0 < confidence.abstain_below < 1
+    for calibration in (head.calibration for head in card.heads.values()):
+        assert 0.05 < calibration.temperature < 20
+        assert calibration.coverage == 0.9
+        assert 0 < calibration.abstain_below < 1
     assert set(card.metrics) >= {"PublicTest", "PrivateTest", "ferplus PublicTest + PrivateTest"}
     assert "accuracy_flip_unseen" in card.metrics["PublicTest"]
     assert str(Path.home()) not in json.dumps(card.to_dict())
@@ -196,7 +196,7 @@ def test_the_other_networks_become_graphs_too(tmp_path: Path, architecture: str)
     card = ModelCard(name=architecture, version="1")
     crops = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1), np.uint8)
     assert export.parity(model, path, card, crops) <= 1e-4
-    assert OnnxSession(path, card)(crops[:1]).shape == (1, 7)
+    assert OnnxSession(path, card)(crops[:1])["emotion"].shape == (1, 7)
     assert onnxruntime.InferenceSession(path).get_inputs()[0].shape == ["N", 48, 48, 1]
 
 
@@ -244,7 +244,7 @@ def test_what_is_wrong_with_a_keras_file_is_told(
     damage(path, card)  # type: ignore[operator]
 
     with pytest.raises(ModelError, match=message):
-        KerasSession(path)
+        open_session(path)
 
 
 def test_wrong_crops_are_refused(exported: export.Exported) -> None:

@@ -87,7 +87,10 @@ def test_a_folder_is_whole_and_its_model_reads(models: tuple[Path, Path], tmp_pa
     assert sorted(path.name for path in hub.iterdir()) == sorted(names)
     crops = some_crops(3)
     read_there, read_here = open_session(hub / "tiny.onnx"), open_session(models[0])
-    np.testing.assert_array_equal(read_there(crops), read_here(crops))
+    there, here = read_there(crops), read_here(crops)
+    assert set(there) == set(here) == set(read_here.card.heads)
+    for head, logits in here.items():
+        np.testing.assert_array_equal(there[head], logits)
     assert read_there.card.files["tiny.keras"] == record_of(models[1])
     assert (hub / "LICENSE").read_text().startswith("MIT License")
 
@@ -107,6 +110,8 @@ def test_the_front_matter_is_what_the_hub_reads(models: tuple[Path, Path], tmp_p
     }
     assert "$" not in body
     assert "| PrivateTest | 50.0 % | 40.0 % | 60.0 % |" in body
+    assert "| eyes | 0.185 on either side | 0.100 above |" in body
+    assert "1.0 times the frame's side" in body
     for heading in ("Intended use", "Prohibited use", "Figures", "Limits and bias"):
         assert f"\n## {heading}\n" in body
 

@@ -64,7 +64,8 @@ def test_pixels_are_taken_as_levels_where_that_is_exact(
     crops = np.random.default_rng(0).integers(0, 256, (9, 48, 48, 1), np.uint8)
     crops[0], crops[1] = 0, 255
     expected = model.predict_on_batch(crops.astype(np.float32))["emotion"]
-    np.testing.assert_allclose(OnnxSession(path, CARD)(crops), expected, rtol=1e-4, atol=1e-4)
+    found = OnnxSession(path, CARD)(crops)["emotion"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_rest_is_what_has_integer_kernels(tmp_path: Path) -> None:

@@ -67,30 +67,27 @@ def export(
         raise ConfigError("nothing to export: name the folder of a RUN, or --hub DIR")
     with needs_train():
         if run is not None:
+            onnx = onnx or output / f"{_architecture(run)}.onnx"
             dataset = load_data(data, votes, skip_bad=skip_bad)
-            onnx = _export_run(run, dataset, output, onnx, weights_version)
+            _export_run(run, dataset, output, onnx, weights_version)
         if hub is not None:
             _lay_out(hub, output, onnx)
 
 
-def _export_run(
-    run: Path,
-    dataset: Dataset,
-    output: Path,
-    onnx: Path | None,
-    version: str,
-) -> Path:
-    """Export a run and return the graph's path."""
-    from mien.train.export import export_run
+def _architecture(run: Path) -> str:
     from mien.train.recipes import load_recipe
 
-    path = onnx or output / f"{load_recipe(run / 'recipe.yaml').model.architecture}.onnx"
+    return load_recipe(run / "recipe.yaml").model.architecture
+
+
+def _export_run(run: Path, dataset: Dataset, output: Path, onnx: Path, version: str) -> None:
+    from mien.train.export import export_run
+
     with bar("judging for the card") as progress:
-        exported = export_run(run, dataset, output, path, version=version, on_crops=progress)
+        exported = export_run(run, dataset, output, onnx, version=version, on_crops=progress)
     for file in exported.files:
         typer.echo(file)
     typer.echo(f"largest difference between the logits of graph and network: {exported.parity:.1e}")
-    return path
 
 
 def _lay_out(hub: Path, output: Path, onnx: Path | None) -> None:

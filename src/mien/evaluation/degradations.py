@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
+from mien.evaluation.resampling import averaged, cubic, linear, warped
 from mien.types import Crops
 
 __all__ = ["DEGRADATIONS", "STRENGTHS", "UNREADABLE", "degrade", "degrade_at", "unreadable"]
@@ -111,58 +114,47 @@ def _one_sided(crop: _Crop, least: float, generator: np.random.Generator) -> _Cr
 
 def _blur(crop: _Crop, sigma: float, generator: np.random.Generator) -> _Crop:
     if sigma <= 0:
-        return crop.copy()
+        return np.array(crop)
     scaled = sigma * crop.shape[0] / 48
-    return np.asarray(cv2.GaussianBlur(crop, (0, 0), scaled, borderType=cv2.BORDER_REFLECT_101))
+    blurred = gaussian_filter(crop, scaled, output=np.float32, mode="mirror", truncate=3)
+    return _rounded(blurred)
 
 
 def _noise(crop: _Crop, sigma: float, generator: np.random.Generator) -> _Crop:
-    return _rounded(crop + generator.normal(0, sigma, crop.shape).astype(np.float32))
+    return _rounded(np.add(crop, generator.normal(0, sigma, crop.shape), dtype=np.float32))
 
 
 def _jpeg(crop: _Crop, quality: float, generator: np.random.Generator) -> _Crop:
     if quality > 100:
-        return crop.copy()
-    _, code = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return np.array(crop)
+    code = BytesIO()
+    Image.fromarray(crop).save(code, "JPEG", quality=round(quality))
+    with Image.open(code) as image:
+        return np.array(image)
 
 
 def _small(crop: _Crop, side: float, generator: np.random.Generator) -> _Crop:
-    height, width = crop.shape
-    small = cv2.resize(crop, (round(side), round(side)), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+    small = _rounded(averaged(crop, round(side), round(side)))
+    return _rounded(linear(small, *crop.shape))
 
 
 # --- framing -------------------------------------------------------------------------------
 
 
-def _warped(crop: _Crop, angle: float, zoom: float, right: float, down: float) -> _Crop:
-    height, width = crop.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
-    matrix[:, 2] += (right * width, down * height)
-    return np.asarray(
-        cv2.warpAffine(
-            crop,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-    )
-
-
 def _scale(crop: _Crop, factor: float, generator: np.random.Generator) -> _Crop:
     zoom = factor if generator.random() < 0.5 else 1 / factor
-    return _warped(crop, 0, zoom, 0, 0)
+    return _rounded(warped(crop, 0, zoom, (0, 0)))
 
 
 def _shift(crop: _Crop, distance: float, generator: np.random.Generator) -> _Crop:
     angle = generator.uniform(0, 2 * np.pi)
-    return _warped(crop, 0, 1, distance * np.cos(angle), distance * np.sin(angle))
+    shift = (distance * np.cos(angle), distance * np.sin(angle))
+    return _rounded(warped(crop, 0, 1, shift))
 
 
 def _roll(crop: _Crop, degrees: float, generator: np.random.Generator) -> _Crop:
-    return _warped(crop, degrees if generator.random() < 0.5 else -degrees, 1, 0, 0)
+    turn = degrees if generator.random() < 0.5 else -degrees
+    return _rounded(warped(crop, turn, 1, (0, 0)))
 
 
 # --- cover ---------------------------------------------------------------------------------
@@ -174,7 +166,7 @@ _EYES = (0.16, 0.50)
 
 def _painted(crop: _Crop, rows: slice, columns: slice, generator: np.random.Generator) -> _Crop:
     """Paint a box over: one grey with a little grain, as of a mask, a hand or glasses."""
-    covered = crop.copy()
+    covered = np.array(crop)
     box = covered[rows, columns]
     box[...] = _rounded(generator.uniform(0, 255) + generator.normal(0, 6, box.shape))
     return covered
@@ -245,7 +237,7 @@ def _texture(size: int, face: _Crop, generator: np.random.Generator) -> _Crop:
     pixels = np.zeros((size, size), np.float32)
     for cells in (3, 6, 12, 24):
         coarse = generator.normal(0, generator.uniform(0, 1), (cells, cells)).astype(np.float32)
-        pixels += cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+        pixels += cubic(coarse, size, size)
     return _rounded(128 + pixels / max(float(pixels.std()), 1e-3) * generator.uniform(10, 60))
 
 
@@ -278,7 +270,7 @@ def _scrambled(size: int, face: _Crop, generator: np.random.Generator) -> _Crop:
     count = size // side
     tiles = face.reshape(count, side, count, side).swapaxes(1, 2).reshape(-1, side, side)
     mixed = tiles[generator.permutation(len(tiles))]
-    return mixed.reshape(count, count, side, side).swapaxes(1, 2).reshape(size, size)
+    return np.block([list(row) for row in mixed.reshape(count, count, side, side)])
 
 
 def _skin(size: int, face: _Crop, generator: np.random.Generator) -> _Crop:
@@ -286,7 +278,7 @@ def _skin(size: int, face: _Crop, generator: np.random.Generator) -> _Crop:
     side = int(generator.integers(4, 8))
     top, left = generator.integers(0, np.array(face.shape) - side)
     patch = face[top : top + side, left : left + side]
-    return np.asarray(cv2.resize(patch, (size, size), interpolation=cv2.INTER_CUBIC))
+    return _rounded(cubic(patch, size, size))
 
 
 #: Every kind of crop without an expression, from a size, a face and a generator.

@@ -28,6 +28,7 @@ import yaml
 
 from mien.card import FileRecord, ModelCard, card_path, read_card, record_of, write_card
 from mien.errors import ModelError
+from mien.faces.template import YUNET
 from mien.files import atomic_write
 from mien.notice import NOTICE
 from mien.text import percent
@@ -143,11 +144,33 @@ def _readme(card: ModelCard) -> str:
         temperature=f"{card.calibration.temperature:.3f}",
         coverage=percent(card.calibration.coverage),
         abstain=f"{card.calibration.abstain_below:.2f}",
+        landmarks=_landmarks(),
         scale=card.framing.scale,
         shift=card.framing.shift_y,
     )
     front = yaml.safe_dump(_front_matter(card), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}"
+
+
+def _landmarks() -> str:
+    """Say where the landmarks of mien's default detector lie in the frame."""
+    right_eye, _, nose, right_corner, _ = YUNET.landmarks
+    rows = (
+        ("eyes", f"{-right_eye.x:.3f} on either side", f"{-right_eye.y:.3f} above"),
+        ("tip of the nose", "in the middle", f"{nose.y:.3f} below"),
+        (
+            "corners of the mouth",
+            f"{-right_corner.x:.3f} on either side",
+            f"{right_corner.y:.3f} below",
+        ),
+    )
+    return "\n".join(
+        (
+            "| landmark | across | down |",
+            "| --- | --- | --- |",
+            *(f"| {' | '.join(row)} |" for row in rows),
+        )
+    )
 
 
 def _front_matter(card: ModelCard) -> dict[str, Any]:
