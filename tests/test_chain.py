@@ -17,9 +17,9 @@ from mien.faces import open_detector
 _ALLOWED_LOSS = 0.03
 _IMAGES = 1000
 
-_FRAMES_PX = (72, 161)
+_FRAMES_PX = (72, 224)
 _CANVAS_PX = 256
-_GREY = 128
+_GREY = 127
 
 
 def lay_out(originals: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:

@@ -311,7 +311,8 @@ def open_predictor(
             the default one if ``None``.
         device: what the network runs on, ``auto`` or one of :data:`mien.runtime.DEVICES`.
         threads: of each network; 0 leaves it to the runtime.
-        min_score, min_face_px: see :class:`Predictor`.
+        min_score: see :class:`Predictor`.
+        min_face_px: see :class:`Predictor`.
 
     Raises:
         ModelError: the file or its card is missing, damaged, or the two do not match.

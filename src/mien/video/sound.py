@@ -23,7 +23,8 @@ class Sound:
 
     Args:
         zero_s: the time in the file at which its pictures start.
-        start_s, end_s: what is asked for; sound outside is left out.
+        start_s: where what is asked for begins; sound before it is left out.
+        end_s: where it ends; sound after it is left out.
     """
 
     def __init__(self, stream: AudioStream, zero_s: float, start_s: float, end_s: float) -> None:
