@@ -73,7 +73,10 @@ def _symmetric(
 
 # From experiments/detectors/measure_framing.py: medians over FER2013's Training rows, pasted into
 # scenes, and corrected by how the same answers differ between whole heads and such pictures.
-YUNET = FaceTemplate(_symmetric((0.185, -0.100), 0.099, (0.144, 0.2585)), 0.993, 0.0, 0.7)
+# YuNet's weight of landmarks: of 0, 0.3, 0.5, 0.7 and 1 it costs the chain least on 2,000 pasted
+# held-out rows (70.1 % right, 70.7 % of the crops themselves), and 30 whole heads framed twice come
+# back at 0.959 of their side.
+YUNET = FaceTemplate(_symmetric((0.185, -0.100), 0.099, (0.144, 0.2585)), 0.993, 0.0, 0.5)
 CENTERFACE = FaceTemplate(_symmetric((0.185, -0.105), 0.101, (0.146, 0.265)), 0.965, -0.02, 1.0)
 
 
