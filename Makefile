@@ -45,7 +45,7 @@ wheel: | $(BIN)/python  ## build the wheel, install it into an empty environment
 	build/wheel/venv/bin/mien predict "$(IMAGE)"
 
 COMPILE = $(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.10 \
-	    --no-header --no-annotate --generate-hashes --upgrade -q
+	    --no-header --no-annotate --no-strip-extras --generate-hashes --upgrade -q
 
 lock: $(DEV)  ## pin the requirements to their newest versions, with hashes
 	$(COMPILE) -o requirements/core.txt

@@ -15,7 +15,7 @@ from mien.faces import open_detector
 
 #: Points of accuracy that finding and cutting out a face may cost.
 _ALLOWED_LOSS = 0.03
-_IMAGES = 1000
+_IMAGES = 3589  # all of PublicTest: on 1,000 the difference varies by 1.3 points
 
 _FRAMES_PX = (72, 224)
 _CANVAS_PX = 256
