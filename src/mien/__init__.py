@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.faces import CenterFace, everyone, largest
     from mien.predictor import Predictor, open_predictor
     from mien.result import Result, results_to_dataframe
-    from mien.runtime import FakeSession, open_session
+    from mien.runtime import FakeSession, list_models, open_session
     from mien.types import EMOTIONS, Box, Face, Point, Reading
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "annotate",
     "everyone",
     "largest",
+    "list_models",
     "open_predictor",
     "open_session",
     "results_to_dataframe",
@@ -55,6 +56,7 @@ _HOMES = {
     "annotate": "mien.draw",
     "everyone": "mien.faces",
     "largest": "mien.faces",
+    "list_models": "mien.runtime",
     "open_predictor": "mien.predictor",
     "open_session": "mien.runtime",
     "results_to_dataframe": "mien.result",

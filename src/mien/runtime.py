@@ -33,6 +33,7 @@ __all__ = [
     "check_crops",
     "check_record",
     "default_model",
+    "list_models",
     "make_session",
     "open_session",
 ]
@@ -93,6 +94,15 @@ def open_session(
     card = read_card(card_path(path))
     check_record(path, card)
     return opener(path, card, device, threads)
+
+
+def list_models() -> dict[Path, ModelCard]:
+    """Return the models that ship with mien, by their files."""
+    folder = Path(str(resources.files("mien") / "assets"))
+    cards = (read_card(path) for path in sorted(folder.glob("*.card.json")))
+    return {
+        folder / name: card for card in cards for name in card.files if (folder / name).is_file()
+    }
 
 
 def default_model() -> Path:
