@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import Head, Model
-from mien.cli.output import unwritable
 from mien.cli.training_tools import needs_train
 from mien.errors import ConfigError, InputError
+from mien.files import cannot_write
 from mien.text import one_line
 
 if TYPE_CHECKING:
@@ -198,11 +198,11 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(unwritable(folder, error)) from None
+        raise cannot_write(folder, error) from None
 
 
 def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise ConfigError(unwritable(path, error)) from None
+        raise cannot_write(path, error) from None

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mien.card import ModelCard
-from mien.errors import ConfigError
 from mien.files import cannot_write
-from mien.files import check_writable as probe_writable
 from mien.palette import colors_of
 from mien.text import count, one_line, percent
 from mien.types import Reading
@@ -32,8 +30,6 @@ __all__ = [
     "TerminalOutput",
     "TextOutput",
     "one_line",
-    "probe_writable",
-    "unwritable",
 ]
 
 _MANY_FACES = 3  # above it, a face gets one line instead of a block
@@ -236,12 +232,7 @@ def _open_text(path: Path) -> TextIO:
     try:
         return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
-        raise ConfigError(unwritable(path, error)) from None
-
-
-def unwritable(path: Path, error: OSError) -> str:
-    """Return the message for a file or folder that cannot be written."""
-    return str(cannot_write(path, error))
+        raise cannot_write(path, error) from None
 
 
 def _headline(reading: Reading, *, abstain: bool) -> str:

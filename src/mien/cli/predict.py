@@ -23,11 +23,10 @@ from mien.cli.output import (
     Output,
     TerminalOutput,
     TextOutput,
-    probe_writable,
-    unwritable,
 )
 from mien.concurrency import cores, in_order
 from mien.errors import ConfigError, InputError
+from mien.files import cannot_write, check_writable
 from mien.images import IMAGE_ENDINGS, ImageLimits, find_images
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def predict(
         batch is not None or len(items) > 1 or any(Path(each).is_dir() for each in images or [])
     )
     if csv is not None and csv != _STANDARD:
-        probe_writable(csv)
+        check_writable(csv)
     if annotate is not None:
         _make_folder(annotate)
     workers = (threads or cores()) if several else 1
@@ -238,4 +237,4 @@ def _make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(unwritable(folder, error)) from None
+        raise cannot_write(folder, error) from None

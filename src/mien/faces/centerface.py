@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
-from mien.errors import ConfigError
 from mien.faces.detections import (
     CELL_PX,
     REDUCING_GAP,
     Detections,
+    check_options,
     input_scale,
     needs_px_for,
     smallest_face_for,
@@ -64,10 +64,7 @@ class CenterFace:
         same_size: bool = False,
         device: str = "cpu",
     ) -> None:
-        if min_face_px is not None and min_face_px < 1:
-            raise ConfigError(f"min_face_px must be at least 1, not {min_face_px}")
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
+        check_options(min_face_px, threshold)
         self.min_face_px = min_face_px
         self.needs_px = needs_px_for(min_face_px)
         self.smallest_face = smallest_face_for(min_face_px)

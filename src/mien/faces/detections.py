@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import ConfigError
 from mien.faces.detector import SmallestFace
 from mien.types import CROP_HW, Box, Face, Point
 
-__all__ = ["Detections", "input_scale", "needs_px_for"]
+__all__ = ["Detections", "check_options", "input_scale", "needs_px_for"]
 
 SMALLEST = 1 / 20  # the default smallest face as a fraction of the image's shorter side,
 SMALLEST_PX = 20  # but not less than this
@@ -63,6 +64,18 @@ class Detections(NamedTuple):
                 boxes.tolist(), self.scores.tolist(), points.tolist(), strict=True
             )
         )
+
+
+def check_options(min_face_px: int | None, threshold: float) -> None:
+    """Refuse options of a detector that are out of range.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if min_face_px is not None and min_face_px < 1:
+        raise ConfigError(f"min_face_px must be at least 1, not {min_face_px}")
+    if not 0 < threshold < 1:
+        raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
 
 
 def input_scale(size_hw: tuple[int, int], min_face_px: int | None, workable_px: int) -> float:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from mien.errors import ConfigError
 from mien.faces.alignment import Aligner
 from mien.faces.detections import (
     REDUCING_GAP,
     Detections,
+    check_options,
     input_scale,
     needs_px_for,
     smallest_face_for,
@@ -79,10 +79,7 @@ class YuNet:
         same_size: bool = False,
         device: str = "cpu",
     ) -> None:
-        if min_face_px is not None and min_face_px < 1:
-            raise ConfigError(f"min_face_px must be at least 1, not {min_face_px}")
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold must lie between 0 and 1, not {threshold}")
+        check_options(min_face_px, threshold)
         self.min_face_px = min_face_px
         self.needs_px = needs_px_for(min_face_px)
         self.smallest_face = smallest_face_for(min_face_px)
